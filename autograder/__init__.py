@@ -1,0 +1,1 @@
+"""A tamper-proof grader for nbgrader courses."""

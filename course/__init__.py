@@ -1,0 +1,1 @@
+"""The helper library of *Fine-tuning from Zero*: what the lessons import."""

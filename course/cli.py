@@ -1,0 +1,96 @@
+"""`course`: the command line of the course."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from course import paths
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Fine-tuning from Zero: open the lessons, check your work, release what you edit."""
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="finetuning-from-zero")
+@click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
+def lab(folder: Path, jupyter_options: tuple[str, ...]) -> None:
+    """Open the lessons in JupyterLab, in FOLDER (finetuning-from-zero unless you name another).
+
+    The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
+    again. Further options go to JupyterLab: course lab my-lessons --no-browser
+    """
+    from course.workspace import WorkspaceError, prepare
+
+    try:
+        said = prepare(folder)
+    except (WorkspaceError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for sentence in said:
+        click.echo(sentence)
+    click.echo(f"The lessons are in {folder}.")
+    _become([sys.executable, "-m", "jupyterlab", *jupyter_options], folder)
+
+
+def _become(command: list[str], folder: Path) -> None:
+    """Go on as `command`. Windows has no such thing: there it runs as a child, and its end is this one's."""
+    os.chdir(folder)
+    if os.name == "nt":
+        sys.exit(subprocess.call(command))
+    os.execv(command[0], command)
+
+
+@main.command()
+@click.option("--lesson", "lessons", multiple=True, metavar="NAME", help="Only this lesson; may be repeated.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 and name what differs, if anything does.")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Make DIRECTORY an nbgrader course directory with these lessons, and leave release/ alone.",
+)
+def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
+    """Make release/, what learners get, from source/, what instructors edit."""
+    if check and into is not None:
+        raise click.UsageError("--check compares release/ with source/; it has nothing to say about --into.")
+    from course.release import Built, ReleaseError, build, lesson_names, out_of_step, setup_course, sync
+
+    def say(built: Built) -> None:
+        files = f"{len(built.changed)} files {'differ' if check else 'changed'}" if built.changed else "unchanged"
+        click.echo(f"{built.lesson}: {built.exercises} exercises, {built.points:g} points; {files}")
+
+    source_dir, release_dir = paths.source(), paths.release()
+    try:
+        names = lesson_names(source_dir, lessons or None)
+        if not names:
+            raise ReleaseError(f"There are no lessons in {source_dir}: nothing to release.")
+        stale = []
+        for name in names:
+            if not check:
+                sentence = sync(source_dir / name)
+                if sentence:
+                    click.echo(sentence)
+            elif out_of_step(source_dir / name):
+                stale.append(source_dir / name / f"{name}.py")
+        if into is not None:
+            setup_course(into, names)
+            click.echo(f"{into} is an nbgrader course directory with {', '.join(names)}.")
+            return
+        changed = stale + build(source_dir, release_dir, lessons or None, write=not check, on_lesson=say)
+    except ReleaseError as error:
+        raise click.ClickException(str(error)) from error
+    for path in changed:
+        click.echo(f"  {path.relative_to(paths.home()).as_posix()}")
+    if check and changed:
+        click.echo("release/ is not what source/ gives. Run `course release`, and commit what it changes.", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

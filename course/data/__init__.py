@@ -1,0 +1,17 @@
+"""Data sets behind names: small ones that ship with the course, and the full ones when asked for.
+
+    photos = fashion_mnist()
+    photos.x_train.shape, photos.classes[photos.y_train[0]]
+
+Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
+"""
+
+from course.data.images import ImageData, digits, fashion_mnist
+from course.data.verified import AssetError
+
+__all__ = [
+    "AssetError",
+    "ImageData",
+    "digits",
+    "fashion_mnist",
+]

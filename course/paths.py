@@ -1,0 +1,25 @@
+"""Where the lessons lie: at the top of a checkout, or inside the installed package."""
+
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder that holds `source/`, `release/` and `nbgrader_config.py`."""
+    package = Path(__file__).resolve().parent
+    installed = package / "lessons"
+    return installed if installed.is_dir() else package.parent
+
+
+def source() -> Path:
+    """The lessons as instructors edit them, one folder a lesson."""
+    return home() / "source"
+
+
+def release() -> Path:
+    """The lessons as learners get them, made from `source()` by `course release`."""
+    return home() / "release"
+
+
+def nbgrader_config() -> Path:
+    """The settings that nbgrader works by, here and in every course directory made from here."""
+    return home() / "nbgrader_config.py"

@@ -1,0 +1,71 @@
+"""How much an experiment does here: quick, offline or full.
+
+The environment variable ``COURSE_SCALE`` decides; without it a lesson runs at *offline* scale. The first statement
+of every experiment cell asks for its sizes::
+
+    size = experiment(offline=dict(photos=300, seeds=3), quick=dict(photos=20, seeds=1), full=dict(photos=3000, seeds=5))
+    size.photos
+
+- *quick*: everything runs, in seconds, and shows nothing true. For tests.
+- *offline*: two CPU cores, no network, minutes.
+- *full*: full data sets, published weights from a hub, a GPU where there is one.
+
+Experiments are not part of a grade, so while nbgrader executes a notebook `experiment` leaves the cell at once.
+"""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any, Literal, get_args
+
+Scale = Literal["quick", "offline", "full"]
+
+SCALE_VARIABLE = "COURSE_SCALE"
+# Set by nbgrader for the kernel of `nbgrader validate` and `nbgrader autograde`; its value says which.
+GRADING_VARIABLE = "NBGRADER_EXECUTION"
+
+
+class ExperimentSkipped(Exception):
+    """This cell is an experiment and nbgrader is executing the notebook: the rest of the cell is passed over.
+
+    IPython shows one line instead of a traceback, and goes on with the next cell.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def current() -> Scale:
+    """The scale that experiments run at now.
+
+    Raises ValueError where COURSE_SCALE holds another word than quick, offline or full.
+    """
+    word = os.environ.get(SCALE_VARIABLE, "").strip().lower() or "offline"
+    for scale in get_args(Scale):
+        if word == scale:
+            return scale
+    raise ValueError(
+        f"{SCALE_VARIABLE} is {word!r}, but an experiment knows only quick, offline and full; "
+        f"set it to one of these, or unset it for offline."
+    )
+
+
+def grading() -> bool:
+    """Whether nbgrader is executing this notebook."""
+    return bool(os.environ.get(GRADING_VARIABLE))
+
+
+def experiment(*, offline: dict[str, Any], quick: dict[str, Any], full: dict[str, Any]) -> SimpleNamespace:
+    """The sizes of this experiment at the current scale, as attributes, and `scale` itself.
+
+    The three dicts must have the same keys, so that a cell that runs at one scale runs at all. Raises
+    ExperimentSkipped while nbgrader executes the notebook, and ValueError for keys that differ.
+    """
+    if grading():
+        raise ExperimentSkipped("An experiment: passed over while grading.")
+    sizes = {"offline": offline, "quick": quick, "full": full}
+    if not offline.keys() == quick.keys() == full.keys():
+        raise ValueError(f"the scales name different sizes: { {scale: sorted(s) for scale, s in sizes.items()} }")
+    scale = current()
+    return SimpleNamespace(scale=scale, **sizes[scale])

@@ -1,0 +1,187 @@
+"""Training as the lessons do it: `fit`, `evaluate`, and the features of a frozen front computed once.
+
+Plain functions over tensors. `images` has shape (N, ...) and `labels` is int64 of shape (N,); both lie wherever
+they like, batches move to the model's device. The same seed gives the same run on the same machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course import scale
+from course.device import Timer, autocast, step_memory
+
+Item = TypeVar("Item")
+Labelled = tuple[Tensor, Tensor]
+
+
+@dataclass
+class History:
+    """What `fit` saw.
+
+    loss: cross-entropy of each step's batch, in nats, before the step.
+    accuracy: on `test` after each epoch that was evaluated, a fraction in [0, 1].
+    seconds: wall time of the training steps alone, evaluation left out.
+    memory: bytes that one step holds on top of the model (`course.device.StepMemory.total`).
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    memory: int = 0
+
+
+def fit(
+    model: nn.Module,
+    train: Labelled,
+    *,
+    optimizer: torch.optim.Optimizer,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    test: Labelled | None = None,
+    set_mode: Callable[[nn.Module], object] = nn.Module.train,
+    evaluate_every: int | None = None,
+    label: str = "training",
+) -> History:
+    """Trains `model` with cross-entropy for `epochs` passes over `train`, in an order drawn from `seed`.
+
+    set_mode: puts the model into the mode to train in, before the first step and again after each evaluation.
+    test: measured after every `evaluate_every` epochs; None: after the last epoch only.
+    label: what the progress bar says.
+    """
+    images, labels = train
+    device = device_of(model)
+    order = torch.Generator().manual_seed(seed)
+    history = History()
+    set_mode(model)
+    for epoch in progress(range(1, epochs + 1), label):
+        with Timer(device) as timer:
+            losses = []
+            for rows in torch.randperm(len(images), generator=order).split(batch_size):
+                x, y = images[rows].to(device), labels[rows].to(device)
+                optimizer.zero_grad()
+                with autocast(device):
+                    loss = F.cross_entropy(model(x), y)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses.append(loss.detach())
+        history.seconds += timer.seconds
+        history.loss += torch.stack(losses).tolist()
+        due = epoch == epochs or (evaluate_every is not None and epoch % evaluate_every == 0)
+        if test is not None and due:
+            history.accuracy.append(evaluate(model, test))
+            set_mode(model)
+    history.memory = memory_of_a_step(model, images[:batch_size], labels[:batch_size], optimizer)
+    return history
+
+
+def memory_of_a_step(
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer | None = None
+) -> int:
+    """Bytes that a training step on this batch holds on top of the model: `course.device.step_memory`'s total.
+
+    The model's buffers are put back afterwards, so that looking changes nothing.
+    """
+    device = device_of(model)
+    images, labels = images.to(device), labels.to(device)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+    def loss() -> Tensor:
+        with autocast(device):
+            return F.cross_entropy(model(images), labels)
+
+    memory = step_memory(loss, model, optimizer)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+    return memory.total
+
+
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = 250) -> Tensor:
+    """The model's outputs (N, ...) for `images`, on the CPU, in eval mode and without a graph.
+
+    Every module's mode is put back as it was.
+    """
+    device = device_of(model)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), autocast(device):
+            return torch.cat([model(batch.to(device)).float().cpu() for batch in images.split(batch_size)])
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def evaluate(model: nn.Module, data: Labelled, *, batch_size: int = 250) -> float:
+    """Accuracy on `data`, a fraction in [0, 1]: how often the largest logit stands at the label."""
+    images, labels = data
+    return (predict(model, images, batch_size=batch_size).argmax(dim=1) == labels).float().mean().item()
+
+
+def frozen_front(model: nn.Sequential) -> int:
+    """How many of the leading children have nothing trainable in them."""
+    for depth, child in enumerate(model):
+        if any(parameter.requires_grad for parameter in child.parameters()):
+            return depth
+    return len(model)
+
+
+def cut(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
+    """(front, back): the leading children that are frozen, and the rest. Both share the model's own modules.
+
+    What the front makes of a picture stays the same as long as its running statistics stay, so it can be computed
+    once: `predict(front, images)`.
+    """
+    depth = frozen_front(model)
+    return model[:depth], model[depth:]
+
+
+def pick_per_class(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Indices of `count` examples of every class in `labels` (N,), drawn with `seed`, in mixed order."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for value in labels.unique():
+        members = torch.where(labels == value)[0]
+        rows.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    chosen = torch.cat(rows)
+    return chosen[torch.randperm(len(chosen), generator=generator)]
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (n - 1) of a few runs; a single run has spread 0."""
+    numbers = torch.tensor(values, dtype=torch.float64)
+    spread = numbers.std().item() if len(values) > 1 else 0.0
+    return numbers.mean().item(), spread
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's first parameter lies; the CPU for a model without parameters."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def progress(items: Iterable[Item], label: str) -> Iterable[Item]:
+    """`items` behind a progress bar that goes away when it is done.
+
+    No bar at quick scale, while nbgrader grades, or where nobody watches (output to a file or a pipe).
+    """
+    if scale.grading() or scale.current() == "quick" or not watched():
+        return items
+    from tqdm.auto import tqdm
+
+    return tqdm(items, desc=label, leave=False)
+
+
+def watched() -> bool:
+    """Whether a person can be looking: a notebook's kernel, or a terminal. `COURSE_PROGRESS=0` says no."""
+    if os.environ.get("COURSE_PROGRESS", "") == "0":
+        return False
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
