@@ -18,9 +18,8 @@ def main() -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="finetuning-from-zero")
-@click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
-def lab(folder: Path, jupyter_options: tuple[str, ...]) -> None:
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[FOLDER] [OPTIONS OF JUPYTERLAB]")
+def lab(options: tuple[str, ...]) -> None:
     """Open the lessons in JupyterLab, in FOLDER (finetuning-from-zero unless you name another).
 
     The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
@@ -28,6 +27,8 @@ def lab(folder: Path, jupyter_options: tuple[str, ...]) -> None:
     """
     from course.workspace import WorkspaceError, prepare
 
+    named = bool(options) and not options[0].startswith("-")
+    folder = Path(options[0] if named else "finetuning-from-zero")
     try:
         said = prepare(folder)
     except (WorkspaceError, OSError) as error:
@@ -35,7 +36,7 @@ def lab(folder: Path, jupyter_options: tuple[str, ...]) -> None:
     for sentence in said:
         click.echo(sentence)
     click.echo(f"The lessons are in {folder}.")
-    _become([sys.executable, "-m", "jupyterlab", *jupyter_options], folder)
+    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 
 def _become(command: list[str], folder: Path) -> None:
@@ -61,9 +62,14 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
         raise click.UsageError("--check compares release/ with source/; it has nothing to say about --into.")
     from course.release import Built, ReleaseError, build, lesson_names, out_of_step, setup_course, sync
 
+    def count(number: int, thing: str) -> str:
+        return f"{number} {thing}{'' if number == 1 else 's'}"
+
     def say(built: Built) -> None:
-        files = f"{len(built.changed)} files {'differ' if check else 'changed'}" if built.changed else "unchanged"
-        click.echo(f"{built.lesson}: {built.exercises} exercises, {built.points:g} points; {files}")
+        exercises = count(built.exercises, "exercise")
+        files = count(len(built.changed), "file") + (" to change" if check else " changed")
+        end = files if built.changed else "unchanged"
+        click.echo(f"{built.lesson}: {exercises}, {built.points:g} points; {end}")
 
     source_dir, release_dir = paths.source(), paths.release()
     try:

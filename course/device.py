@@ -1,10 +1,10 @@
 """Where a lesson computes, how long that takes, and how much memory a training step holds.
 
+In a lesson::
+
     device = pick_device()
     batch, labels = to_device((batch, labels), device)
-    with autocast(device):
-        ...
-    with Timer(device) as timer:
+    with Timer(device) as timer, autocast(device):
         ...
     timer.seconds
     step_memory(lambda: loss_fn(model(batch), labels), model).total
@@ -64,7 +64,7 @@ def to_device(batch: Nested, device: torch.device) -> Nested:
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(to_device(value, device) for value in batch))
     if isinstance(batch, list | tuple):
-        return type(batch)(to_device(value, device) for value in batch)  # type: ignore[return-value,call-arg]
+        return type(batch)(to_device(value, device) for value in batch)
     return batch
 
 
@@ -151,7 +151,7 @@ def step_memory(
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             value = loss()
         if value.requires_grad:
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
         peak = None
         if on_cuda:
             synchronise(device)

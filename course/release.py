@@ -14,7 +14,8 @@ import re
 import shutil
 import sysconfig
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -49,12 +50,15 @@ NOTEBOOK_METADATA = {
     },
 }
 
+# What `nbgrader generate_assignment --no-db` sets.
+NO_GRADEBOOK = Config(SaveCells={"enabled": False}, GenerateAssignment={"no_database": True})
+
 LESSON_NAME = re.compile(r"\d+-[\w-]+")
 CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MARKERS = (("SOLUTION", "solution"), ("HIDDEN TESTS", "grade"))
 
 # Left behind by running or opening what is in release/; git passes over them too.
-LEFTOVERS = {"__pycache__", ".ipynb_checkpoints"}
+LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 
 
 class ReleaseError(Exception):
@@ -190,8 +194,8 @@ def _read_notebook(path: Path) -> NotebookNode:
         return jupytext.reads(_as_text(jupytext.read(path)), fmt=dict(TEXT_FORMAT))
     except Exception as error:  # nbformat and jupytext let through what they stumble over
         raise ReleaseError(
-            f"{path.name} is no notebook that can be read ({type(error).__name__}: {error}). If {path.stem}.py is up to date, delete"
-            f" the notebook: JupyterLab makes it again from the text."
+            f"{path.name} is no notebook that can be read ({type(error).__name__}: {error}). If {path.stem}.py is"
+            f" up to date, delete the notebook: JupyterLab makes it again from the text."
         ) from error
 
 
@@ -297,8 +301,8 @@ def build(
     With `write=False` nothing is written: the files are those that would change. `on_lesson` hears of each
     lesson as soon as it is done.
     """
-    source_dir, release_dir = Path(source_dir).resolve(), Path(release_dir).resolve()
     config = load_config()
+    config.merge(NO_GRADEBOOK)
     names = lesson_names(source_dir, lessons)
     changed: list[Path] = []
     for name in names:
@@ -323,8 +327,8 @@ def setup_course(directory: Path, lessons: Sequence[str] | None = None, source_d
     """
     from nbgrader.utils import ignore_patterns
 
-    directory = Path(directory).resolve()
-    source_dir = Path(source_dir or paths.source()).resolve()
+    directory = directory.resolve()
+    source_dir = source_dir or paths.source()
     names = lesson_names(source_dir, lessons)
     notebooks = {name: source_notebook(source_dir / name) for name in names}
     for name in names:
@@ -342,8 +346,20 @@ def setup_course(directory: Path, lessons: Sequence[str] | None = None, source_d
         folder = directory / "source" / name
         shutil.copytree(source_dir / name, folder, ignore=ignore)
         nbformat.write(notebook, folder / f"{name}.ipynb")
-        _generate_assignment(directory, name, config)
+        with _scripts_on_path():
+            _generate_assignment(directory, name, config)
     return directory
+
+
+@contextmanager
+def _scripts_on_path() -> Iterator[None]:
+    """For a new gradebook nbgrader runs the program `alembic`, found only where the environment is activated."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def load_config(directory: Path | None = None) -> Config:
@@ -372,16 +388,13 @@ def _generate_assignment(root: Path, lesson: str, config: Config) -> None:
     """nbgrader's own `generate_assignment` in the course directory `root`, silent unless it fails."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
-    from nbgrader.utils import capture_log, setenv
+    from nbgrader.utils import capture_log
 
     log = logging.getLogger("course.release.nbgrader")
     log.propagate = False
     coursedir = CourseDirectory(config=config, log=log, root=str(root), assignment_id=lesson)
     app = GenerateAssignment(coursedir=coursedir, config=config, log=log, force=True)
-    # For a new gradebook nbgrader runs the program `alembic`, which is on the PATH only where a venv is activated.
-    scripts = sysconfig.get_path("scripts")
-    with setenv(PATH=os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])):
-        result = capture_log(app)
+    result = capture_log(app)
     if not result["success"]:
         said = f"{result.get('log', '')}\n{result['error']}".strip()
         raise ReleaseError(f"nbgrader could not make the release of {lesson}. It said:\n\n{said}")

@@ -3,7 +3,9 @@
 The environment variable ``COURSE_SCALE`` decides; without it a lesson runs at *offline* scale. The first statement
 of every experiment cell asks for its sizes::
 
-    size = experiment(offline=dict(photos=300, seeds=3), quick=dict(photos=20, seeds=1), full=dict(photos=3000, seeds=5))
+    size = experiment(
+        offline={"photos": 300, "seeds": 3}, quick={"photos": 20, "seeds": 1}, full={"photos": 3000, "seeds": 5}
+    )
     size.photos
 
 - *quick*: everything runs, in seconds, and shows nothing true. For tests.
@@ -16,9 +18,11 @@ Experiments are not part of a grade, so while nbgrader executes a notebook `expe
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
+Choice = TypeVar("Choice")
 Scale = Literal["quick", "offline", "full"]
 
 SCALE_VARIABLE = "COURSE_SCALE"
@@ -56,16 +60,28 @@ def grading() -> bool:
     return bool(os.environ.get(GRADING_VARIABLE))
 
 
-def experiment(*, offline: dict[str, Any], quick: dict[str, Any], full: dict[str, Any]) -> SimpleNamespace:
-    """The sizes of this experiment at the current scale, as attributes, and `scale` itself.
+def choose(*, offline: Choice, quick: Choice, full: Choice) -> Choice:
+    """Whichever of the three belongs to the current scale."""
+    return {"offline": offline, "quick": quick, "full": full}[current()]
 
-    The three dicts must have the same keys, so that a cell that runs at one scale runs at all. Raises
-    ExperimentSkipped while nbgrader executes the notebook, and ValueError for keys that differ.
+
+def experiment(
+    *,
+    offline: Mapping[str, Any] | None = None,
+    quick: Mapping[str, Any] | None = None,
+    full: Mapping[str, Any] | None = None,
+) -> SimpleNamespace:
+    """The sizes of this experiment at the current scale, as attributes, and the word for the scale as `scale`.
+
+    A cell that shows what an earlier one measured needs no sizes and calls `experiment()`. The three mappings have
+    the same keys, so that a cell that runs at one scale runs at all.
+
+    Raises ExperimentSkipped while nbgrader executes the notebook, and ValueError for keys that differ.
     """
     if grading():
         raise ExperimentSkipped("An experiment: passed over while grading.")
-    sizes = {"offline": offline, "quick": quick, "full": full}
-    if not offline.keys() == quick.keys() == full.keys():
-        raise ValueError(f"the scales name different sizes: { {scale: sorted(s) for scale, s in sizes.items()} }")
-    scale = current()
-    return SimpleNamespace(scale=scale, **sizes[scale])
+    sizes = {"offline": offline or {}, "quick": quick or {}, "full": full or {}}
+    if not sizes["offline"].keys() == sizes["quick"].keys() == sizes["full"].keys():
+        listed = ", ".join(f"{scale} has {sorted(keys)}" for scale, keys in sizes.items())
+        raise ValueError(f"an experiment names the same sizes at each scale; here {listed}")
+    return SimpleNamespace(scale=current(), **choose(**sizes))

@@ -71,7 +71,7 @@ def fit(
                 optimizer.zero_grad()
                 with autocast(device):
                     loss = F.cross_entropy(model(x), y)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 losses.append(loss.detach())
         history.seconds += timer.seconds
@@ -124,7 +124,38 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 250) -> Tenso
 def evaluate(model: nn.Module, data: Labelled, *, batch_size: int = 250) -> float:
     """Accuracy on `data`, a fraction in [0, 1]: how often the largest logit stands at the label."""
     images, labels = data
-    return (predict(model, images, batch_size=batch_size).argmax(dim=1) == labels).float().mean().item()
+    return (predict(model, images, batch_size=batch_size).argmax(dim=1) == labels).double().mean().item()
+
+
+def refresh_statistics(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
+    """Measures the running statistics of the BatchNorm layers that are in training mode anew, with the weights of now.
+
+    Each becomes the plain mean over the batches of one pass over `images`, in order and without a graph; what it
+    held before is dropped. Layers in eval mode keep theirs. Weights, modes and momentum stay as they are. (Wu and
+    Johnson 2021, "Rethinking 'Batch' in BatchNorm", call it PreciseBN.)
+    """
+    device = device_of(model)
+    modes = {module: module.training for module in model.modules()}
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.training
+    ]
+    momenta = [layer.momentum for layer in layers]
+    model.eval()
+    for layer in layers:
+        layer.train()
+        layer.reset_running_stats()
+        layer.momentum = None  # PyTorch's word for the plain mean over all batches since the reset
+    try:
+        with torch.no_grad(), autocast(device):
+            for batch in images.split(batch_size):
+                model(batch.to(device))
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def frozen_front(model: nn.Sequential) -> int:
@@ -143,17 +174,6 @@ def cut(model: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
     """
     depth = frozen_front(model)
     return model[:depth], model[depth:]
-
-
-def pick_per_class(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Indices of `count` examples of every class in `labels` (N,), drawn with `seed`, in mixed order."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
-    for value in labels.unique():
-        members = torch.where(labels == value)[0]
-        rows.append(members[torch.randperm(len(members), generator=generator)[:count]])
-    chosen = torch.cat(rows)
-    return chosen[torch.randperm(len(chosen), generator=generator)]
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from course import paths
 
 # What was given to the learner, by hash, so that what they wrote can be told from what they only received.
 RECORD = ".course.json"
-LEFTOVERS = {"__pycache__", ".ipynb_checkpoints"}
+LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 
 
 class WorkspaceError(Exception):
@@ -59,7 +59,7 @@ def _files(release_dir: Path) -> dict[str, bytes]:
     return {
         path.relative_to(release_dir).as_posix(): path.read_bytes()
         for path in sorted(release_dir.glob("*/**/*"))
-        if path.is_file() and not LEFTOVERS.intersection(path.parts)
+        if path.is_file() and not LEFTOVERS.intersection(path.relative_to(release_dir).parts)
     }
 
 

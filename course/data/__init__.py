@@ -1,4 +1,4 @@
-"""Data sets behind names: small ones that ship with the course, and the full ones when asked for.
+"""Data sets behind names: small ones that ship with the course, and full ones when asked for.
 
     photos = fashion_mnist()
     photos.x_train.shape, photos.classes[photos.y_train[0]]
@@ -7,11 +7,17 @@ Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
 """
 
 from course.data.images import ImageData, digits, fashion_mnist
+from course.data.text import Definition, DefinitionData, TextData, wordnet_definitions, wordnet_topics
 from course.data.verified import AssetError
 
 __all__ = [
     "AssetError",
+    "Definition",
+    "DefinitionData",
     "ImageData",
+    "TextData",
     "digits",
     "fashion_mnist",
+    "wordnet_definitions",
+    "wordnet_topics",
 ]

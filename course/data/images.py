@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from course.data.shipped import FASHION_MNIST, full_wanted, shipped
-from course.data.verified import AssetError
+from course.data.verified import AssetError, reason
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -82,8 +82,8 @@ def _downloaded_fashion_mnist() -> tuple[Tensor, Tensor, Tensor, Tensor]:
         train, test = (FashionMNIST(folder, train=is_train, download=True) for is_train in (True, False))
     except (OSError, RuntimeError) as error:
         raise AssetError(
-            f"The full Fashion-MNIST could not be fetched into {folder} ({error}), so there is nothing to train on; "
-            "connect to the network and try again, or take the shipped sample with `fashion_mnist(full=False)`."
+            f"The full Fashion-MNIST could not be fetched into {folder} ({reason(error)}), so there is nothing to "
+            "train on; connect to the network and try again, or take the shipped photos: `fashion_mnist(full=False)`."
         ) from error
     return train.data, train.targets, test.data, test.targets
 
@@ -118,6 +118,6 @@ def digits() -> ImageData:
         x_test=pictures(x_test),
         y_test=torch.from_numpy(y_test.astype(np.int64)),
         classes=tuple(str(digit) for digit in bunch.target_names),
-        source="Alpaydin and Kaynak 1998, https://archive.ics.uci.edu/dataset/80, the test set as scikit-learn ships it",
+        source="Alpaydin and Kaynak 1998, https://archive.ics.uci.edu/dataset/80, its test set, from scikit-learn",
         licence="CC BY 4.0",
     )

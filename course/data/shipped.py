@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from course import scale
 from course.data.verified import PinnedFile, verified
 
 FOLDER = Path(__file__).parent / "files"
@@ -27,5 +27,5 @@ def shipped(pinned: PinnedFile) -> Path:
 
 
 def full_wanted(full: bool | None = None) -> bool:
-    """What the caller said, or, where it said nothing, whether the environment says `COURSE_SCALE=full`."""
-    return os.environ.get("COURSE_SCALE", "").strip().lower() == "full" if full is None else full
+    """What the caller said, or, where it said nothing, whether `COURSE_SCALE` says full; never while grading."""
+    return scale.current() == "full" and not scale.grading() if full is None else full

@@ -28,6 +28,11 @@ def reinstall(package: str) -> str:
     return f"pip install --force-reinstall --no-deps {package}"
 
 
+def reason(error: Exception) -> str:
+    """The first line of what an error says, fit for the middle of a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 hex digits; hashed once per process while size and mtime stay."""
     stat = path.stat()

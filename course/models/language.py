@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
@@ -40,9 +40,8 @@ def bert_from_hub(hub: str) -> nn.Module:
     """A BertModel with the weights that the hub has under `hub`. Raises ValueError where a key does not match."""
     from transformers import BertModel
 
-    model: nn.Module
-    found: dict[str, Any]
-    model, found = BertModel.from_pretrained(hub, output_loading_info=True)
+    # The stubs do not know that with output_loading_info a pair comes back.
+    model, found = cast(Any, BertModel.from_pretrained(hub, output_loading_info=True))
     wrong = {kind: sorted(map(str, keys)) for kind, keys in found.items() if keys and kind.endswith("_keys")}
     if wrong:
         raise ValueError(f"the weights of {hub} do not fit BertModel: {wrong}")

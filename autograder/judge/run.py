@@ -1,0 +1,137 @@
+"""A judge: runs the instructor's cells and the tests of one notebook, and drives the learner's side.
+
+It is forked from a warm process, gets one :class:`Job` over ``control``, and tells there of each cell as soon
+as it is done. Only this process sees hidden tests.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import pickle
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.judge.remote import Client
+from autograder.shell import CellRun, Shell, make_shell
+from autograder.submission import Plan
+from autograder.verdict import State, Verdict, judge
+from autograder.wire import Channel, WireError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process."""
+
+    plan: Plan
+    folder: str
+    sandbox_pid: int
+
+
+_ABSENT = object()
+
+
+class Names:
+    """The notebook's names on both sides: the learner's are brought here, a test's assignments are sent there."""
+
+    def __init__(self, namespace: dict[str, Any], client: Client, plan: Plan) -> None:
+        self._here = namespace
+        self._client = client
+        self._plan = plan
+        self._learners: set[str] = set()  # names that are bound here to what the learner defined
+        self._seen: dict[str, Any] = {}
+
+    def bring(self) -> None:
+        """Binds here the names that only the learner defines."""
+        own = [
+            name
+            for name in self._plan.wanted
+            if name in self._plan.learners
+            or name in self._learners
+            or not (name in self._here or hasattr(builtins, name))
+        ]
+        found = self._client.names(own) if own else {}
+        for name in self._learners - found.keys():
+            self._here.pop(name, None)
+        self._here.update(found)
+        self._learners = set(found)
+        self._seen = {n: self._here.get(n, _ABSENT) for n in {*self._plan.watched, *self._learners}}
+
+    def send(self) -> None:
+        """Assigns and deletes there what a test has assigned and deleted here since the last look."""
+        changed = {
+            n: self._here.get(n, _ABSENT) for n, old in self._seen.items() if self._here.get(n, _ABSENT) is not old
+        }
+        if not changed:
+            return
+        self._seen.update(changed)
+        if gone := [name for name, value in changed.items() if value is _ABSENT]:
+            self._client.unbind(gone)
+        if new := {name: value for name, value in changed.items() if value is not _ABSENT}:
+            self._client.bind(new)
+
+
+def main(control: Channel, sandbox: Channel) -> None:
+    """Grades one notebook, telling of each of its cells over ``control``."""
+    _, buffers = control.receive()
+    job: Job = pickle.loads(buffers[0])
+    os.chdir(job.folder)
+    sys.path.insert(0, job.folder)
+    shell = make_shell()
+    client = Client(sandbox, job.sandbox_pid)
+    names = Names(shell.user_ns, client, job.plan)
+    for index, step in enumerate(job.plan.steps):
+        started = time.monotonic()
+        verdict, outputs = None, []
+        if step.sandbox is not None:
+            outputs = _run_there(client, step.sandbox)
+        if step.judge is not None:
+            run = _run_here(shell, client, names, step.judge, is_test=step.grade_id is not None)
+            trusted = run.outputs
+            if step.grade_id is not None:
+                verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
+                outputs = []
+            outputs = [*outputs, *trusted] if step.grade_id is not None else outputs
+        news = {"index": index, "outputs": outputs, "seconds": time.monotonic() - started}
+        control.send({**news, "verdict": verdict and verdict.as_dict(), "lost": client.lost})
+    control.send({"index": None})
+
+
+def _run_there(client: Client, source: str) -> list[dict[str, Any]]:
+    if client.lost:
+        return []
+    try:
+        return client.run(source)["outputs"]
+    except (WireError, TypeError, KeyError):
+        return []
+
+
+def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_test: bool) -> CellRun:
+    if not client.lost:
+        try:
+            names.bring()
+        except Exception as error:
+            return CellRun(error=error)
+    client.before_asking = names.send if is_test else lambda: None
+    run = shell.run(source)
+    client.before_asking = lambda: None
+    if is_test and not client.lost:
+        with contextlib.suppress(WireError):
+            names.send()
+    for output in run.outputs:
+        if output["output_type"] == "error":  # its traceback would show the lines of hidden tests
+            output["traceback"] = [f"{output['ename']}: {output['evalue']}"]
+    return run
+
+
+def _verdict(plan: Plan, grade_id: str, points: float, run: CellRun, client: Client) -> Verdict:
+    if client.lost and run.error is not None:
+        message = "The process that ran the learner's code ended before the test did."
+        return Verdict(grade_id, State.CRASHED, 0.0, points, message)
+    verdict = judge(grade_id, points, run)
+    if verdict.points == 0 and grade_id in plan.unattempted:
+        return Verdict(grade_id, State.NOT_ATTEMPTED, 0.0, points, "Not attempted yet.")
+    return verdict

@@ -1,0 +1,29 @@
+"""The limits under which a submission is graded: each has a name, a default and a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+def _limit(default: float, why: str) -> float:
+    return field(default=default, metadata={"why": why})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission's code may use. Sizes are in MiB, times in seconds."""
+
+    cell_seconds: float = _limit(60, "wall-clock time of one cell, the learner's or a test")
+    submission_seconds: float = _limit(600, "wall-clock time of a whole notebook")
+    memory_mib: float = _limit(4096, "address space that the learner's code may add to the warm process")
+    processes: float = _limit(64, "processes and threads of the learner's code")
+    open_files: float = _limit(256, "files open at once")
+    file_mib: float = _limit(64, "size of any one file")
+    scratch_mib: float = _limit(256, "all files in the scratch folder together")
+    notebook_mib: float = _limit(20, "size of a submitted notebook")
+    output_kib: float = _limit(1024, "text that one cell may show; the rest is cut")
+
+
+def table() -> list[tuple[str, float, str]]:
+    """(name, default, reason) of every limit, for the documentation."""
+    return [(f.name, f.default, f.metadata["why"]) for f in fields(Limits)]  # type: ignore[misc]

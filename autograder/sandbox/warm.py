@@ -1,0 +1,156 @@
+"""A warm process: it has imported the libraries that an assignment needs, and forks itself for each use.
+
+``python -I -m autograder.sandbox.warm FD MODULE...`` is started once by a grader and asked over the socket FD.
+A request carries file descriptors: the channels that the new process is to speak over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from autograder.limits import Limits
+from autograder.wire import Channel
+
+# What a warm process, and so the learner's code, may see of the grader's environment.
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
+SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Warm:
+    """The grader's handle on a warm process. Use it as a context manager: it ends with the block."""
+
+    def __init__(self, modules: list[str]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+        environment |= dict.fromkeys(SINGLE_THREADED, "1")
+        environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+        command = [sys.executable, "-I", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL
+        )
+        theirs.close()
+        self._sock = ours
+        self._lock = threading.Lock()
+
+    def fork(self, kind: str, channels: list[socket.socket], **options: Any) -> int:
+        """A new process, 'judge' or 'sandbox', that speaks over ``channels``; gives its process id.
+
+        Raises OSError where the new process could not be shut in as it was asked to be.
+        """
+        reader, writer = os.pipe()
+        with self._lock:
+            request = json.dumps({"kind": kind, **options}).encode()
+            socket.send_fds(self._sock, [request], [*(c.fileno() for c in channels), writer])
+        os.close(writer)
+        with os.fdopen(reader) as birth:
+            said = birth.readline().strip()
+        if not said.isdigit():
+            raise OSError(said or "The warm process ended. Its messages are above.")
+        return int(said)
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(sock: socket.socket, modules: list[str]) -> None:
+    """Imports ``modules``, then forks for each request until the grader hangs up."""
+    for module in ("IPython", "numpy", "cloudpickle", "autograder.judge.run", "autograder.sandbox.session", *modules):
+        with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
+            importlib.import_module(module)
+    if "matplotlib" in sys.modules:
+        importlib.import_module("matplotlib_inline.backend_inline")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
+    while True:
+        data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
+        if not data:
+            return
+        if os.fork() == 0:
+            sock.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _become(json.loads(data), fds)
+        for fd in fds:
+            os.close(fd)
+
+
+def _become(request: dict[str, Any], fds: list[int]) -> None:
+    """Lives as a judge or a sandbox, and never returns."""
+    *sockets, birth = fds
+    try:
+        _seed()
+        channels = [Channel(socket.socket(fileno=fd)) for fd in sockets]
+        if request["kind"] == "judge":
+            from autograder.judge import run
+
+            os.write(birth, f"{os.getpid()}\n".encode())
+            os.close(birth)
+            run.main(*channels)
+        else:
+            _become_sandbox(channels[0], birth, request)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.write(birth, f"{type(error).__name__}: {error}\n".encode())
+        if request["kind"] == "judge" and not isinstance(error, KeyboardInterrupt):
+            import traceback
+
+            traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any]) -> None:
+    from autograder.sandbox import isolation
+    from autograder.sandbox.session import Session
+    from autograder.shell import make_shell
+
+    def born(pid: int) -> None:
+        os.write(birth, f"{pid}\n".encode())
+
+    files = Path(request["files"])
+    if request["isolate"]:
+        isolation.isolate(files, Limits(**request["limits"]), channel.sock.fileno(), born)
+    else:
+        os.chdir(files)
+        born(os.getpid())
+        isolation.keep_only(channel.sock.fileno())
+    sys.path.insert(0, str(Path.cwd()))
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    Session(channel, make_shell()).serve()
+
+
+def _seed() -> None:
+    """The same random state on both sides of a grading, and in every grading."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+        sys.modules["torch"].set_num_threads(1)
+
+
+def options(files: Path, limits: Limits, *, isolate: bool) -> dict[str, Any]:
+    """What :meth:`Warm.fork` needs to know of a sandbox."""
+    return {"files": str(files), "limits": asdict(limits), "isolate": isolate}
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

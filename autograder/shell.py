@@ -1,0 +1,140 @@
+"""Runs notebook cells as a kernel would, in this process, and collects what they show.
+
+A judge and a sandbox each have one. It is IPython's own shell (magics, top-level await, the last expression
+shown, figures drawn at the end of a cell) with the outputs kept instead of sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import types
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+MAX_CELL_OUTPUT = 2**20  # characters of text a cell may show; the rest is cut, and said to be
+
+
+@dataclass
+class CellRun:
+    """What one cell showed (nbformat outputs) and how it ended."""
+
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    error: BaseException | None = None
+    value: str | None = None  # text/plain of the last expression, where the cell showed one
+
+
+class _Publisher(DisplayPublisher):
+    shell: Shell
+
+    def publish(self, data: Any, metadata: Any = None, *others: Any, **more: Any) -> None:
+        show(self.shell, "display_data", data, metadata)
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.run_now.outputs.clear()
+
+
+class _Hook(DisplayHook):
+    shell: Shell
+
+    def start_displayhook(self) -> None:
+        pass
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def finish_displayhook(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        show(self.shell, "execute_result", format_dict, md_dict)
+        self.shell.run_now.value = format_dict.get("text/plain")
+
+
+class Shell(InteractiveShell):
+    """IPython's shell with its outputs kept in ``run_now``."""
+
+    display_pub_class = Type(_Publisher)
+    displayhook_class = Type(_Hook)
+
+    def enable_gui(self, gui: Any = None) -> None:
+        pass
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+        entry = {"output_type": "error", "ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
+        self.run_now.outputs.append(entry)
+
+    def run(self, source: str) -> CellRun:
+        """Runs a cell to its end, whatever it raises."""
+        self.run_now = CellRun()
+        with redirect_stdout(_Stream(self, "stdout")), redirect_stderr(_Stream(self, "stderr")):
+            result = self.run_cell(source, store_history=False)
+        self.run_now.error = result.error_before_exec or result.error_in_exec
+        return self.run_now
+
+
+class _Stream:
+    """A text stream whose lines become stream outputs of the running cell, in order."""
+
+    encoding = "utf-8"
+
+    def __init__(self, shell: Shell, name: str) -> None:
+        self._shell, self._name, self._left = shell, name, MAX_CELL_OUTPUT
+
+    def write(self, text: str) -> int:
+        size = len(text)
+        if self._left <= 0:
+            return size
+        if size > self._left:
+            text = text[: self._left] + "\n[... more was written than is kept]\n"
+        self._left -= size
+        outputs = self._shell.run_now.outputs
+        if outputs and outputs[-1].get("name") == self._name:
+            outputs[-1]["text"] += text
+        else:
+            outputs.append({"output_type": "stream", "name": self._name, "text": text})
+        return size
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        raise OSError("A cell's output has no file descriptor.")
+
+
+def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
+    """Adds a display to the running cell's outputs, binary formats as base64."""
+    texts = {
+        mime: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for mime, value in dict(data).items()
+    }
+    output: dict[str, Any] = {"output_type": kind, "data": texts, "metadata": dict(metadata or {})}
+    if kind == "execute_result":
+        output["execution_count"] = 1
+    shell.run_now.outputs.append(output)
+
+
+def make_shell() -> Shell:
+    """A fresh shell that owns ``__main__`` and writes nothing to disk."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    module = types.ModuleType("__main__", doc="A notebook")
+    sys.modules["__main__"] = module
+    shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
+    shell.run_now = CellRun()
+    return shell

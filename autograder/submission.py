@@ -1,0 +1,247 @@
+"""Reads what came in, restores the instructor's cells, and decides what runs where.
+
+The order is the source's. A learner's cell is put where the source has it, a cell the learner added stays
+behind the one it followed. Test cells and locked cells come from the source, never from the submission.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.preprocessors import ClearSolutions
+from traitlets.config import Config
+
+HIDDEN_BEGIN = "### BEGIN HIDDEN TESTS"
+HIDDEN_END = "### END HIDDEN TESTS"
+PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
+
+
+class Unreadable(Exception):
+    """A submitted file is not a notebook that can be graded. The message is for the learner."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of the graded notebook, and the code of it that each side runs (None: nothing)."""
+
+    cell: NotebookNode
+    judge: str | None = None
+    sandbox: str | None = None
+    grade_id: str | None = None  # of a test cell
+    points: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A submission's notebook, ready to run.
+
+    ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
+    learner even where Python or an instructor's cell has them too; ``watched``: names that the learner's code
+    reads, so that a test that assigns them reaches it; ``unattempted``: test cells whose answer is the stub.
+    """
+
+    steps: list[Step]
+    wanted: list[str]
+    learners: list[str]
+    watched: list[str]
+    unattempted: frozenset[str] = field(default_factory=frozenset)
+    manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
+
+
+def read_notebook(path: Path, max_mib: float) -> NotebookNode:
+    """A submitted notebook; raises Unreadable with a sentence for the learner."""
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise Unreadable(f"{path.name} is not a file. Submit the notebook itself.")
+        if path.stat().st_size > max_mib * 2**20:
+            raise Unreadable(f"{path.name} is larger than {max_mib:g} MiB. Clear its outputs and submit it again.")
+        text = path.read_bytes().decode("utf-8-sig")
+        notebook = nbformat.reads(text, as_version=4)
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a hostile file does to a parser
+        raise Unreadable(
+            f"{path.name} cannot be read as a notebook ({type(error).__name__}). "
+            "Open it in JupyterLab, save it, and submit it again."
+        ) from error
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise Unreadable(f"{path.name} has no cells. Submit the notebook that you worked in.")
+    notebook.cells = [cell for cell in (_cell(cell) for cell in cells) if cell is not None]
+    return notebook
+
+
+def _cell(cell: Any) -> NotebookNode | None:
+    """A cell with the fields that are read below, whatever came in; None for what is no cell."""
+    if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+        return None
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    metadata = cell.get("metadata")
+    meta = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = meta.get("grade_id") if isinstance(meta, dict) else None
+    made = nbformat.v4.new_code_cell if cell["cell_type"] == "code" else nbformat.v4.new_markdown_cell
+    clean = made(source=source if isinstance(source, str) else "")
+    if cell["cell_type"] == "raw":
+        clean = nbformat.v4.new_raw_cell(source=clean.source)
+    clean["id"] = cell["id"] if _is_cell_id(cell.get("id")) else clean["id"]
+    if isinstance(grade_id, str):
+        clean.metadata["nbgrader"] = NotebookNode(grade_id=grade_id)
+    return clean
+
+
+def _is_cell_id(text: Any) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", text) is not None
+
+
+def with_checksums(source: NotebookNode, config: Config | None = None) -> NotebookNode:
+    """A source notebook whose nbgrader cells have the checksums that their released form has."""
+    marked = copy.deepcopy(source)
+    released, _ = ClearSolutions(config=config).preprocess(copy.deepcopy(source), {})
+    for cell, stub in zip(marked.cells, released.cells, strict=True):
+        if "nbgrader" in cell.metadata:
+            cell.metadata.nbgrader["checksum"] = utils.compute_checksum(stub)
+    return marked
+
+
+def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
+    """What to run of ``submitted``, where, and in which order. ``source`` comes from :func:`with_checksums`."""
+    matched, added = _match(source, submitted)
+    steps: list[Step] = [_added(cell) for cell in added.get(-1, [])]
+    manual: list[tuple[str, float, bool]] = []
+    unattempted: set[str] = set()
+    stubs: list[bool] = []  # of the learner's cells since the last test
+    for index, cell in enumerate(source.cells):
+        theirs = matched.get(index)
+        step = _step(cell, theirs)
+        steps.append(step)
+        meta = cell.metadata.get("nbgrader", {})
+        if utils.is_solution(cell) or utils.is_task(cell):
+            unchanged = theirs is None or meta.get("checksum") == utils.compute_checksum(step.cell)
+            if utils.is_grade(cell) or utils.is_task(cell):
+                manual.append((meta["grade_id"], float(meta["points"]), unchanged and utils.is_grade(cell)))
+            elif cell.cell_type == "code":
+                stubs.append(unchanged)
+        if step.grade_id is not None:
+            if stubs and all(stubs):
+                unattempted.add(step.grade_id)
+            stubs = []
+        steps.extend(_added(cell) for cell in added.get(index, []))
+    judged = [step.judge for step in steps if step.judge]
+    given = [step.sandbox for step in steps if step.sandbox]
+    solutions = [c.source for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
+    return Plan(
+        steps,
+        wanted=sorted(set().union(*(_names(text)[0] for text in judged))),
+        learners=sorted(set().union(*(_names(text)[1] for text in solutions))),
+        watched=sorted(set().union(*(_names(text)[0] for text in given))),
+        unattempted=frozenset(unattempted),
+        manual=tuple(manual),
+    )
+
+
+def _match(
+    source: NotebookNode, submitted: NotebookNode
+) -> tuple[dict[int, NotebookNode], dict[int, list[NotebookNode]]]:
+    """Submitted cells by the index of the source cell they are, and those added, by the index they follow."""
+    by_grade_id = {c.metadata.nbgrader["grade_id"]: i for i, c in enumerate(source.cells) if "nbgrader" in c.metadata}
+    plain = {i: c for i, c in enumerate(source.cells) if "nbgrader" not in c.metadata}
+    by_id = {c.get("id"): i for i, c in plain.items()}
+    by_text: dict[str, list[int]] = {}
+    for i, c in plain.items():
+        by_text.setdefault(c.source.strip(), []).append(i)
+    matched: dict[int, NotebookNode] = {}
+    added: dict[int, list[NotebookNode]] = {}
+    last = -1
+    for cell in submitted.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        index = by_grade_id.get(grade_id, by_id.get(cell.get("id")))
+        if index is None or (index in matched and grade_id is None):
+            index = next((i for i in by_text.get(cell.source.strip(), []) if i not in matched), None)
+        if index is None:
+            added.setdefault(last, []).append(cell)
+        else:
+            matched[index] = cell  # of duplicates the last one counts, as with nbgrader
+            last = index
+    return matched, added
+
+
+def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
+    meta = cell.metadata.get("nbgrader", {})
+    restored = copy.deepcopy(cell)
+    if restored.cell_type == "code":
+        restored.outputs, restored.execution_count = [], None
+    if utils.is_solution(cell):
+        restored.source = theirs.source if theirs is not None else ""
+        return Step(restored, sandbox=restored.source if cell.cell_type == "code" else None)
+    if cell.cell_type != "code":
+        return Step(restored)
+    if utils.is_grade(cell):
+        return Step(restored, judge=cell.source, grade_id=meta["grade_id"], points=float(meta["points"]))
+    if PASSED_OVER in cell.metadata.get("tags", []):
+        restored.source = theirs.source if theirs is not None else cell.source
+        return Step(restored)
+    if not utils.is_locked(cell) and theirs is not None:
+        restored.source = theirs.source
+    return Step(restored, judge=cell.source, sandbox=restored.source)
+
+
+def _added(cell: NotebookNode) -> Step:
+    cell.metadata.pop("nbgrader", None)
+    return Step(cell, sandbox=cell.source if cell.cell_type == "code" else None)
+
+
+def without_hidden(text: str) -> str:
+    """A test cell as learners see it."""
+    return re.sub(rf"{re.escape(HIDDEN_BEGIN)}.*?{re.escape(HIDDEN_END)}", "", text, flags=re.DOTALL)
+
+
+def _names(text: str) -> tuple[set[str], set[str]]:
+    """Names that a cell reads (or deletes), and names that it defines, at any depth."""
+    try:
+        tree = ast.parse(TransformerManager().transform_cell(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(), set()
+    read: set[str] = set()
+    defined: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (defined if isinstance(node.ctx, ast.Store) else read).add(node.id)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined.add(node.name)
+    return read, defined
+
+
+def modules_to_warm(source: NotebookNode) -> list[str]:
+    """The modules that instructor cells import: what a warm process imports once for all submissions."""
+    found: set[str] = set()
+    for cell in source.cells:
+        if cell.cell_type != "code" or utils.is_solution(cell):
+            continue
+        try:
+            tree = ast.parse(TransformerManager().transform_cell(cell.source))
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return sorted(found)
+
+
+def canonical(notebook: NotebookNode) -> bytes:
+    """The bytes of a notebook that its hash in a report is taken of."""
+    return json.dumps(notebook, sort_keys=True).encode()

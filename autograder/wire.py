@@ -1,0 +1,304 @@
+"""What may cross between a judge and a sandbox: frames, and plain data within them.
+
+A frame is a JSON header and a list of byte buffers. Plain data is a *tree*: JSON whose every non-scalar is a
+list that starts with a tag, with large things (bytes, arrays, tensors) in the buffers. Reading a tree builds
+exact built-in types, numpy arrays and torch tensors, and nothing else: no class is looked up by a name that
+came in, nothing is unpickled, evaluated or imported (but torch or numpy themselves).
+
+What is not plain data is left to the two ends: the writer's ``other`` gives a reference for an object, the
+reader's ``other`` gives the object for a reference.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
+
+# A frame from a sandbox may not ask its reader for more than this.
+MAX_JSON = 256 * 2**20
+MAX_BUFFERS = 8 * 2**30
+MAX_DEPTH = 400
+
+# Subclasses of built-in containers that are data too, with what makes one of them.
+_SPECIAL_DICTS: dict[str, Callable[..., dict[Any, Any]]] = {
+    "dict": dict,
+    "OrderedDict": collections.OrderedDict,
+    "Counter": collections.Counter,
+    "defaultdict": lambda: collections.defaultdict(None),
+}
+_DICT_NAMES: dict[type, str] = {
+    dict: "dict",
+    collections.OrderedDict: "OrderedDict",
+    collections.Counter: "Counter",
+    collections.defaultdict: "defaultdict",
+}
+
+_DTYPES = frozenset(
+    {"float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+
+
+class WireError(Exception):
+    """What came in is not what this protocol says. The sender is broken, or lying."""
+
+
+class Closed(WireError):
+    """The other end is gone."""
+
+
+# -- frames ----------------------------------------------------------------------------------------------
+
+
+class Channel:
+    """Frames over a connected stream socket, one at a time, in order."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def send(self, message: dict[str, Any], buffers: list[Any] | None = None) -> None:
+        """Sends one frame; raises Closed where nobody is there to read it."""
+        views = [memoryview(b).cast("B") for b in buffers or []]
+        header = json.dumps({"message": message, "sizes": [v.nbytes for v in views]}).encode()
+        try:
+            self.sock.sendall(HEADER.pack(len(header), sum(v.nbytes for v in views)))
+            self.sock.sendall(header)
+            for view in views:
+                self.sock.sendall(view)
+        except OSError as error:
+            raise Closed(f"The other process is gone ({error}).") from error
+
+    def receive(self) -> tuple[dict[str, Any], list[bytearray]]:
+        """The next frame; raises Closed at its end and WireError where it is malformed."""
+        json_size, buffer_size = HEADER.unpack(self._exactly(HEADER.size))
+        if json_size > MAX_JSON or buffer_size > MAX_BUFFERS:
+            raise WireError("A frame is larger than the protocol allows.")
+        try:
+            header = json.loads(self._exactly(json_size))
+            message, sizes = header["message"], header["sizes"]
+            well_formed = isinstance(message, dict) and all(type(n) is int and n >= 0 for n in sizes)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise WireError("A frame's header cannot be read.") from error
+        if not well_formed or sum(sizes) != buffer_size:
+            raise WireError("A frame's header does not fit its buffers.")
+        return message, [self._exactly(size) for size in sizes]
+
+    def _exactly(self, size: int) -> bytearray:
+        data = bytearray(size)
+        view = memoryview(data)
+        while len(view):
+            try:
+                got = self.sock.recv_into(view)
+            except ConnectionError as error:
+                raise Closed(f"The other process is gone ({error}).") from error
+            if got == 0:
+                raise Closed("The other process is gone.")
+            view = view[got:]
+        return data
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+# -- plain data ------------------------------------------------------------------------------------------
+
+
+def torch_module() -> Any:
+    """torch where it is imported already, else None: a course without torch never pays for it."""
+    return sys.modules.get("torch")
+
+
+class Writer:
+    """Turns a value into a tree; ``other(obj)`` gives the reference tree of what is not plain data."""
+
+    def __init__(self, other: Callable[[Any], list[Any] | None]) -> None:
+        self.buffers: list[Any] = []
+        self._other = other
+        self._memo: dict[int, int] = {}
+        self._alive: list[Any] = []  # keeps memoised objects alive, so that an id is not used twice
+
+    def write(self, value: Any) -> Any:
+        kind = type(value)
+        if value is None or kind is bool or kind is str:
+            return value
+        if kind is int:
+            # beyond 4,000 digits Python itself refuses to read decimal; hexadecimal has no such limit
+            return value if abs(value) < 2**62 else ["i", hex(value)]
+        if kind is float:
+            return value if math.isfinite(value) else ["f", repr(value)]
+        if id(value) in self._memo:
+            return ["m", self._memo[id(value)]]
+        if (reference := self._other(value)) is not None:
+            return reference
+        write = self.write
+        if kind is tuple:
+            return ["t", [write(v) for v in value]]
+        if kind is complex:
+            return ["c", repr(value.real), repr(value.imag)]
+        if kind in (bytes, bytearray):
+            return ["b" if kind is bytes else "ba", self.buffer(bytes(value))]
+        if kind is slice:
+            return ["sl", write(value.start), write(value.stop), write(value.step)]
+        if kind is range:
+            return ["ra", value.start, value.stop, value.step]
+        if value is Ellipsis:
+            return ["e"]
+        if kind is frozenset:
+            return ["fs", [write(v) for v in value]]
+        if kind is list:
+            return ["l", self._remember(value), [write(v) for v in value]]
+        if kind in _DICT_NAMES:
+            number = self._remember(value)
+            return ["d", number, _DICT_NAMES[kind], [[write(k), write(v)] for k, v in value.items()]]
+        if kind is set:
+            return ["s", self._remember(value), [write(v) for v in value]]
+        if kind is np.ndarray and value.dtype.kind in "biufcSUMm":
+            return ["np", self._remember(value), *self._array(value)]
+        if isinstance(value, np.generic) and value.dtype.kind in "biufcSUMm":
+            return ["ns", *self._array(np.asarray(value))]
+        if (torch := torch_module()) is not None:
+            if kind is torch.Size:
+                return ["sz", list(value)]
+            if kind is torch.dtype:
+                return ["dt", str(value).removeprefix("torch.")]
+            if kind is torch.device:
+                return ["dv", str(value)]
+        raise TypeError(f"A {kind.__name__} does not cross between processes by value.")
+
+    def buffer(self, data: Any) -> int:
+        self.buffers.append(data)
+        return len(self.buffers) - 1
+
+    def tensor(self, tensor: Any) -> list[Any]:
+        """[dtype, shape, buffer or None]; a tensor on the meta device has no values to send."""
+        torch = torch_module()
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        if dtype not in _DTYPES:
+            raise TypeError(f"A tensor of {dtype} does not cross between processes.")
+        if tensor.is_meta:
+            return [dtype, list(tensor.shape), None]
+        plain = tensor.detach().to("cpu").contiguous()
+        return [dtype, list(plain.shape), self.buffer(plain.reshape(-1).view(torch.uint8).numpy())]
+
+    def _remember(self, value: Any) -> int:
+        self._memo[id(value)] = len(self._memo)
+        self._alive.append(value)
+        return self._memo[id(value)]
+
+    def _array(self, array: np.ndarray) -> list[Any]:
+        data = np.ascontiguousarray(array)
+        return [array.dtype.str, list(array.shape), self.buffer(data.tobytes())]
+
+
+class Reader:
+    """Builds the value of a tree; ``other(tag, fields)`` gives the object of a reference."""
+
+    def __init__(self, buffers: list[bytearray], other: Callable[[str, list[Any]], Any]) -> None:
+        self._buffers = buffers
+        self._other = other
+        self._memo: dict[int, Any] = {}
+
+    def read(self, tree: Any) -> Any:
+        try:
+            return self._read(tree, 0)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError) as error:
+            raise WireError(f"What came in is not a value ({type(error).__name__}: {error}).") from error
+
+    def _read(self, tree: Any, depth: int) -> Any:
+        if tree is None or isinstance(tree, bool | int | float | str):
+            return tree
+        if depth > MAX_DEPTH:
+            raise WireError("What came in is nested too deeply.")
+        tag, *fields = tree
+        inner = depth + 1
+        match tag, fields:
+            case "i", [str(digits)]:
+                return int(digits, 16)
+            case "f", [str(text)]:
+                return float(text)
+            case "m", [int(number)]:
+                return self._memo[number]
+            case "t", [list(items)]:
+                return tuple(self._read(item, inner) for item in items)
+            case "c", [str(real), str(imag)]:
+                return complex(float(real), float(imag))
+            case "b", [int(index)]:
+                return bytes(self._buffers[index])
+            case "ba", [int(index)]:
+                return bytearray(self._buffers[index])
+            case "sl", [start, stop, step]:
+                return slice(self._read(start, inner), self._read(stop, inner), self._read(step, inner))
+            case "ra", [int(start), int(stop), int(step)]:
+                return range(start, stop, step)
+            case "e", []:
+                return Ellipsis
+            case "fs", [list(items)]:
+                return frozenset(self._read(item, inner) for item in items)
+            case "l", [int(number), list(items)]:
+                made: list[Any] = []
+                self._memo[number] = made
+                made.extend(self._read(item, inner) for item in items)
+                return made
+            case "d", [int(number), str(name), list(pairs)]:
+                table = _SPECIAL_DICTS[name]()
+                self._memo[number] = table
+                for key, value in pairs:
+                    table[self._read(key, inner)] = self._read(value, inner)
+                return table
+            case "s", [int(number), list(items)]:
+                unordered: set[Any] = set()
+                self._memo[number] = unordered
+                unordered.update(self._read(item, inner) for item in items)
+                return unordered
+            case "np", [int(number), str(dtype), list(shape), int(index)]:
+                self._memo[number] = self._array(dtype, shape, index)
+                return self._memo[number]
+            case "ns", [str(dtype), list(shape), int(index)]:
+                return self._array(dtype, shape, index)[()]
+            case "sz", [list(sizes)]:
+                import torch
+
+                return torch.Size([int(size) for size in sizes])
+            case "dt", [str(name)] if name in _DTYPES:
+                import torch
+
+                return getattr(torch, name)
+            case "dv", [str(name)]:
+                import torch
+
+                return torch.device(name)
+        return self._other(tag, fields)
+
+    def tensor(self, fields: Any) -> Any:
+        """A tensor of its own from what :meth:`Writer.tensor` gave."""
+        import torch
+
+        try:
+            dtype_name, shape, index = fields
+            if dtype_name not in _DTYPES:
+                raise WireError(f"There is no dtype {dtype_name!r}.")
+            dtype = getattr(torch, dtype_name)
+            if index is None:
+                return torch.empty(shape, dtype=dtype, device="meta")
+            data = self._buffers[index]
+            if not data:
+                return torch.empty(0, dtype=dtype).reshape(shape)
+            return torch.frombuffer(data, dtype=torch.uint8).view(dtype).reshape(shape).clone()
+        except (ValueError, TypeError, KeyError, IndexError, RuntimeError, OverflowError) as error:
+            raise WireError(f"What came in is not a tensor ({error}).") from error
+
+    def _array(self, dtype: str, shape: list[int], index: int) -> np.ndarray:
+        kind = np.dtype(dtype)
+        if kind.kind not in "biufcSUMm":
+            raise WireError("An array holds something that is not plain data.")
+        return np.frombuffer(self._buffers[index], dtype=kind).reshape(shape).copy()

@@ -1,0 +1,63 @@
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from course import plots
+
+METHODS = {"probe": [0.70, 0.74], "partial": [0.75, 0.76], "full": [0.76, 0.80], "scratch": [0.50, 0.61]}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(figure):
+    figure.canvas.draw()
+    return figure
+
+
+def test_methods_can_be_told_apart_without_colour():
+    styles = plots.STYLES.values()
+    for property in ("colour", "marker", "hatch"):
+        assert len({getattr(style, property) for style in styles}) == len(styles)
+
+
+def test_comparison_shows_mean_and_spread_with_units():
+    seconds = {name: [1.0, 3.0] for name in METHODS}
+    memory = {name: [2_000_000, 2_000_000] for name in METHODS}
+    figure = drawn(plots.compare_methods(METHODS, seconds, memory, chance=0.1))
+    accuracy, time, megabytes = figure.axes
+    assert [bar.get_width() for bar in accuracy.patches] == pytest.approx([72, 75.5, 78, 55.5])
+    assert [bar.get_width() for bar in time.patches] == pytest.approx([2] * 4)
+    assert [bar.get_width() for bar in megabytes.patches] == pytest.approx([2] * 4)
+    assert [axis.get_xlabel() for axis in figure.axes] == ["accuracy (%)", "training time (s)", "memory of a step (MB)"]
+    whiskers = [line.get_segments()[0] for line in accuracy.collections]
+    assert whiskers[0][:, 0] == pytest.approx([72 - 2.828, 72 + 2.828], abs=0.01)
+
+
+def test_every_figure_draws_and_names_its_axes():
+    figures = [
+        plots.drift(
+            torch.zeros(1, 28, 28), [0, 1, 3], {"a": [1, 0.5, 0], "b": [0, 0.5, 1]}, [1, 2, 3, 4], [1, 2, 3, 4]
+        ),
+        plots.measured_and_law({"decay": ([1, 0.9], [1, 0.9])}, xlabel="steps", ylabel="weight"),
+        plots.stage_costs(["stem", "head"], [1000, 10], [2_000_000, 1000]),
+    ]
+    for figure in figures:
+        for axis in drawn(figure).axes:
+            if axis.axison:
+                assert axis.get_xlabel()
+
+
+def test_photos_stand_under_their_titles():
+    figure = drawn(plots.photos(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), ["a", "b", "c"], columns=2))
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", ""]
+
+
+def test_plus_minus():
+    assert plots.plus_minus([0.70, 0.74], 100) == "72.0 ± 2.8"
