@@ -137,7 +137,6 @@ def _conversation(
             )
             if verdict and not in_time and verdict.points < verdict.max_points:
                 verdict = _timeout(verdict.grade_id, verdict.max_points, limits)
-            if message.get("lost"): print("LOST", index, message["lost"])
             yield index, message["outputs"], verdict
             index += 1
 

@@ -46,13 +46,15 @@ class Plan:
     """A submission's notebook, ready to run.
 
     ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
-    learner even where Python or an instructor's cell has them too; ``watched``: names that the learner's code
+    learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
+    which are never the learner's otherwise; ``watched``: names that the learner's code
     reads, so that a test that assigns them reaches it; ``unattempted``: test cells whose answer is the stub.
     """
 
     steps: list[Step]
     wanted: list[str]
     learners: list[str]
+    instructors: frozenset[str]
     watched: list[str]
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
@@ -145,6 +147,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         steps,
         wanted=sorted(set().union(*(_names(text)[0] for text in judged))),
         learners=sorted(set().union(*(_names(text)[1] for text in solutions))),
+        instructors=frozenset().union(*(_names(text)[1] for text in judged)),
         watched=sorted(set().union(*(_names(text)[0] for text in given))),
         unattempted=frozenset(unattempted),
         manual=tuple(manual),
@@ -218,14 +221,18 @@ def _names(text: str) -> tuple[set[str], set[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (defined if isinstance(node.ctx, ast.Store) else read).add(node.id)
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             defined.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     return read, defined
 
 
 def modules_to_warm(source: NotebookNode) -> list[str]:
-    """The modules that instructor cells import: what a warm process imports once for all submissions."""
+    """The modules that instructor cells import: what a warm process imports once for all submissions.
+
+    ``from a import b`` gives both ``a`` and ``a.b``, which may be a module.
+    """
     found: set[str] = set()
     for cell in source.cells:
         if cell.cell_type != "code" or utils.is_solution(cell):
@@ -238,7 +245,7 @@ def modules_to_warm(source: NotebookNode) -> list[str]:
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module)
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return sorted(found)
 
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 Nested = TypeVar("Nested")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def pick_device() -> torch.device:
@@ -66,6 +67,17 @@ def to_device(batch: Nested, device: torch.device) -> Nested:
     if isinstance(batch, list | tuple):
         return type(batch)(to_device(value, device) for value in batch)
     return batch
+
+
+def place(model: Model, device: torch.device) -> Model:
+    """The same model on `device`, the weights of its convolutions stored channels last where that is faster.
+
+    Only the order in memory changes, on a CPU and on a CUDA GPU; shapes and values stay.
+    """
+    model.to(device)
+    if device.type != "mps":
+        model.to(memory_format=torch.channels_last)
+    return model
 
 
 def synchronise(device: torch.device) -> None:

@@ -111,7 +111,7 @@ def measured_and_law(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str
 ) -> Figure:
     """For each name (measured, law): markers for what was measured at 0, 1, 2, ..., a line for what the law says."""
-    figure, (axis,) = panels(1, width=5.2, height=3.2)
+    figure, (axis,) = panels(1, width=6.4, height=3.2)
     looks = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#999999", "D"))
     for (colour, marker), (name, (measured, law)) in zip(looks, curves.items(), strict=False):
         every = max(1, len(measured) // 12)
@@ -138,31 +138,6 @@ def stage_costs(stages: Sequence[str], parameters: Sequence[int], memory: Sequen
     return figure
 
 
-def losses(runs: Mapping[str, Sequence[Sequence[float]]], *, window: int = 5) -> Figure:
-    """Training loss over steps for each method: the mean over its seeds, and a band from least to most.
-
-    runs: for each method one list of losses (nats) a seed. A moving mean over `window` steps smooths each first.
-    """
-    figure, (axis,) = panels(1, width=6.0, height=3.2)
-    for name, seeds in runs.items():
-        style = STYLES[name]
-        kernel = np.ones(min(window, min(map(len, seeds))))
-        smooth = np.stack([np.convolve(seed, kernel / len(kernel), mode="valid") for seed in seeds])
-        steps = np.arange(smooth.shape[1]) + len(kernel)
-        axis.fill_between(steps, smooth.min(0), smooth.max(0), color=style.colour, alpha=0.25, linewidth=0)
-        axis.plot(
-            steps,
-            smooth.mean(0),
-            color=style.colour,
-            marker=style.marker,
-            markevery=max(1, len(steps) // 8),
-            label=name,
-        )
-    axis.set(xlabel="step", ylabel="training loss (nats)", ylim=(0, None))
-    axis.legend()
-    return figure
-
-
 def compare_methods(
     accuracy: Mapping[str, Sequence[float]],
     seconds: Mapping[str, Sequence[float]],
@@ -179,11 +154,11 @@ def compare_methods(
     names = list(accuracy)
     places = np.arange(len(names))
     kinds = (
-        (accuracy, 100.0, "accuracy (%)", "{:.0f}"),
-        (seconds, 1.0, "training time (s)", "{:.1f}"),
-        (memory, 1 / MEGABYTE, "memory of a step (MB)", "{:.0f}"),
+        (accuracy, 100.0, "accuracy (%)"),
+        (seconds, 1.0, "training time (s)"),
+        (memory, 1 / MEGABYTE, "memory of a step (MB)"),
     )
-    for axis, (values, unit, xlabel, form) in zip(axes, kinds, strict=True):
+    for axis, (values, unit, xlabel) in zip(axes, kinds, strict=True):
         widest = 0.0
         for place, name in zip(places, names, strict=True):
             style = STYLES[name]
@@ -192,7 +167,11 @@ def compare_methods(
             if spread:
                 axis.errorbar(mean, place, xerr=spread, color="black", capsize=4, linewidth=1.4)
             axis.annotate(
-                form.format(mean), (mean + spread, place), xytext=(5, 0), textcoords="offset points", va="center"
+                f"{mean:.0f}" if mean >= 10 else f"{mean:.1f}",
+                (mean + spread, place),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
             )
             widest = max(widest, mean + spread)
         axis.set(xlabel=xlabel, yticks=places, yticklabels=names if axis is axes[0] else [], xlim=(0, 1.22 * widest))

@@ -108,8 +108,10 @@ def memory_of_a_step(
 def predict(model: nn.Module, images: Tensor, *, batch_size: int = 250) -> Tensor:
     """The model's outputs (N, ...) for `images`, on the CPU, in eval mode and without a graph.
 
-    Every module's mode is put back as it was.
+    Every module's mode is put back as it was. An empty chain gives the images themselves.
     """
+    if isinstance(model, nn.Sequential) and len(model) == 0:
+        return images
     device = device_of(model)
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -141,6 +143,8 @@ def refresh_statistics(model: nn.Module, images: Tensor, *, batch_size: int) -> 
         for module in model.modules()
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.training
     ]
+    if not layers:
+        return
     momenta = [layer.momentum for layer in layers]
     model.eval()
     for layer in layers:

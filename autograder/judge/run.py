@@ -41,24 +41,28 @@ class Names:
         self._here = namespace
         self._client = client
         self._plan = plan
-        self._learners: set[str] = set()  # names that are bound here to what the learner defined
+        self._learners: dict[str, Any] = {}  # names that are bound here to what the learner defined
         self._seen: dict[str, Any] = {}
 
     def bring(self) -> None:
-        """Binds here the names that only the learner defines."""
-        own = [
-            name
-            for name in self._plan.wanted
-            if name in self._plan.learners
-            or name in self._learners
-            or not (name in self._here or hasattr(builtins, name))
-        ]
+        """Binds here the names that only the learner defines.
+
+        A name that an instructor's cell binds stays the instructor's, whatever the learner does with it, unless
+        the reference solution defines it too.
+        """
+        own = [n for n in self._plan.wanted if n in self._plan.learners or not self._is_instructors(n)]
         found = self._client.names(own) if own else {}
-        for name in self._learners - found.keys():
-            self._here.pop(name, None)
+        for name in self._learners.keys() - found.keys():
+            if self._here.get(name) is self._learners[name]:
+                del self._here[name]
         self._here.update(found)
-        self._learners = set(found)
+        self._learners = found
         self._seen = {n: self._here.get(n, _ABSENT) for n in {*self._plan.watched, *self._learners}}
+
+    def _is_instructors(self, name: str) -> bool:
+        if name in self._plan.instructors or hasattr(builtins, name):
+            return True
+        return name in self._here and (name not in self._learners or self._here[name] is not self._learners[name])
 
     def send(self) -> None:
         """Assigns and deletes there what a test has assigned and deleted here since the last look."""
@@ -90,23 +94,22 @@ def main(control: Channel, sandbox: Channel) -> None:
             outputs = _run_there(client, step.sandbox)
         if step.judge is not None:
             run = _run_here(shell, client, names, step.judge, is_test=step.grade_id is not None)
-            trusted = run.outputs
             if step.grade_id is not None:
+                outputs = run.outputs
                 verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
-                outputs = []
-            outputs = [*outputs, *trusted] if step.grade_id is not None else outputs
         news = {"index": index, "outputs": outputs, "seconds": time.monotonic() - started}
         control.send({**news, "verdict": verdict and verdict.as_dict(), "lost": client.lost})
     control.send({"index": None})
 
 
 def _run_there(client: Client, source: str) -> list[dict[str, Any]]:
+    """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
     if client.lost:
         return []
     try:
         return client.run(source)["outputs"]
-    except (WireError, TypeError, KeyError):
-        return []
+    except Exception as error:
+        return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
 
 
 def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_test: bool) -> CellRun:

@@ -25,6 +25,8 @@ from autograder.wire import Channel
 
 # What a warm process, and so the learner's code, may see of the grader's environment.
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
+# Libraries that import much of themselves only when first used: torch does at the first optimizer.
+LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -77,8 +79,9 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
     for module in ("IPython", "numpy", "cloudpickle", "autograder.judge.run", "autograder.sandbox.session", *modules):
         with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
             importlib.import_module(module)
-    if "matplotlib" in sys.modules:
-        importlib.import_module("matplotlib_inline.backend_inline")
+    for library, late in LATE_PARTS.items():
+        if library in sys.modules:
+            importlib.import_module(late)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     while True:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
