@@ -36,3 +36,10 @@ c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
 c.Execute.timeout = 60
 c.Execute.startup_timeout = 120
 c.Execute.iopub_timeout = 30
+
+# What learners get back hides the hidden tests, which autograded/ keeps for graders.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]

@@ -6,15 +6,18 @@ they like, batches move to the model's device. The same seed gives the same run 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from IPython.display import display
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from course import scale
 from course.device import Timer, autocast, step_memory
@@ -50,20 +53,21 @@ def fit(
     test: Labelled | None = None,
     set_mode: Callable[[nn.Module], object] = nn.Module.train,
     evaluate_every: int | None = None,
-    label: str = "training",
+    label: str | None = None,
 ) -> History:
     """Trains `model` with cross-entropy for `epochs` passes over `train`, in an order drawn from `seed`.
 
     set_mode: puts the model into the mode to train in, before the first step and again after each evaluation.
     test: measured after every `evaluate_every` epochs; None: after the last epoch only.
-    label: what the progress bar says.
+    label: shows a progress bar over the epochs that says this.
     """
     images, labels = train
     device = device_of(model)
     order = torch.Generator().manual_seed(seed)
     history = History()
     set_mode(model)
-    for epoch in progress(range(1, epochs + 1), label):
+    all_epochs = range(1, epochs + 1)
+    for epoch in all_epochs if label is None else progress(all_epochs, label):
         with Timer(device) as timer:
             losses = []
             for rows in torch.randperm(len(images), generator=order).split(batch_size):
@@ -192,20 +196,28 @@ def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-def progress(items: Iterable[Item], label: str) -> Iterable[Item]:
-    """`items` behind a progress bar that goes away when it is done.
+def progress(items: Sequence[Item], label: str) -> Iterable[Item]:
+    """`items` behind a progress bar: a line of text in a notebook's output, a bar in a terminal.
 
-    No bar at quick scale, while nbgrader grades, or where nobody watches (output to a file or a pipe).
+    No bar at quick scale, while nbgrader grades, or where nobody watches: output to a file or a pipe, or
+    `COURSE_PROGRESS=0`.
     """
-    if scale.grading() or scale.current() == "quick" or not watched():
+    if scale.grading() or scale.current() == "quick" or os.environ.get("COURSE_PROGRESS") == "0":
         return items
-    from tqdm.auto import tqdm
+    if "ipykernel" in sys.modules:
+        return NotebookBar(items, desc=label)
+    return tqdm(items, desc=label) if sys.stderr.isatty() else items
 
-    return tqdm(items, desc=label, leave=False)
 
+class NotebookBar(tqdm):
+    """tqdm as one line of text that a notebook keeps.
 
-def watched() -> bool:
-    """Whether a person can be looking: a notebook's kernel, or a terminal. `COURSE_PROGRESS=0` says no."""
-    if os.environ.get("COURSE_PROGRESS", "") == "0":
-        return False
-    return "ipykernel" in sys.modules or sys.stderr.isatty()
+    tqdm's own notebook bar is a widget: a saved notebook shows an error in its place when it is opened again.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self.line = display({"text/plain": ""}, raw=True, display_id=True)
+        super().__init__(*args, file=io.StringIO(), ncols=70, **settings)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        self.line.update({"text/plain": str(self) if msg is None else msg}, raw=True)

@@ -153,7 +153,19 @@ def test_mean_and_spread():
     assert training.mean_and_spread([4.0]) == (4.0, 0.0)
 
 
-def test_no_progress_bar_where_nobody_watches(monkeypatch, capfd):
-    monkeypatch.setenv("COURSE_PROGRESS", "0")
+def test_no_progress_bar_where_nobody_watches(capfd):
     assert list(training.progress(range(3), "counting")) == [0, 1, 2]
     assert capfd.readouterr().err == ""
+
+
+def test_a_notebook_keeps_one_line_of_text_as_its_bar(monkeypatch):
+    shown = []
+
+    class Line:
+        def update(self, data, raw):
+            shown.append(data["text/plain"])
+
+    monkeypatch.setattr(training, "display", lambda *_, **__: Line())
+    assert list(training.NotebookBar(range(3), desc="counting")) == [0, 1, 2]
+    assert shown[-1].startswith("counting: 100%")
+    assert "3/3" in shown[-1]
