@@ -30,6 +30,7 @@ release: $(READY)
 	@$(BIN)/course release
 
 bench: $(READY)
+	@$(BIN)/python tests/benchmarks/bench_checks.py
 	@$(BIN)/python tests/benchmarks/bench_grading.py
 
 clean:
