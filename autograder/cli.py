@@ -37,6 +37,12 @@ def main() -> None:
     help="none: run learners' code without shutting it in. Only for code that you trust.",
 )
 @click.option("--course-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path())
+@click.option(
+    "--hide",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder or file among the installed libraries that learners' code must not see. May be given again.",
+)
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of the results here.")
 def grade(
     assignment: str,
@@ -45,6 +51,7 @@ def grade(
     jobs: int | None,
     isolation_mode: str,
     course_dir: Path,
+    hide: tuple[Path, ...],
     picture: Path | None,
 ) -> None:
     """Grade ASSIGNMENT: submitted/*/ASSIGNMENT/*.ipynb into the gradebook and autograded/."""
@@ -76,7 +83,8 @@ def grade(
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(TextColumn("Grading"), *columns, console=console) as progress:
         bar = progress.add_task("", total=len(todo))
-        for one, reports in pool.grade_all(task, todo, limits=limits, isolate=isolate, jobs=jobs):
+        out_of_sight = (*layout.hidden(course), *hide) if isolate else ()
+        for one, reports in pool.grade_all(task, todo, limits=limits, isolate=isolate, hide=out_of_sight, jobs=jobs):
             gradebook.save(course, task, one, reports)
             graded[one.student] = reports
             progress.advance(bar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import sysconfig
@@ -104,7 +105,7 @@ def _write_autograded(
         for name, report in reports.items():
             if report is not None:
                 notebook = report.notebook
-                notebook.metadata = assignment.notebooks[name].metadata
+                notebook.metadata = copy.deepcopy(assignment.notebooks[name].metadata)
                 notebook.metadata["autograder"] = {"basis": report.basis, "seconds": round(report.seconds, 3)}
                 nbformat.write(notebook, folder / f"{name}.ipynb")
         stamp = submission.folder / "timestamp.txt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 from collections.abc import Iterator
@@ -79,6 +80,21 @@ def submissions(course: CourseDirectory, assignment: str, student: str = "*") ->
     for folder in sorted(root.glob(os.path.relpath(pattern, root))):
         if folder.is_dir():
             yield Submission(folder.parent.name, folder)
+
+
+def hidden(course: CourseDirectory) -> tuple[Path, ...]:
+    """What learners' code must never see, wherever it lies: this course, and those that installed packages ship.
+
+    A package's folder with an ``nbgrader_config.py`` is a course directory, solutions and hidden tests included.
+    """
+    own = [Path(course.root), Path(course.root, course.source_directory)]
+    found = {
+        Path(str(file.locate())).parent
+        for distribution in importlib.metadata.distributions()
+        for file in distribution.files or []
+        if file.name == "nbgrader_config.py"
+    }
+    return (*own, *sorted(found))
 
 
 def timestamp(course: CourseDirectory, folder: Path) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 
 def _limit(default: float, why: str) -> float:
@@ -27,3 +29,13 @@ class Limits:
 def table() -> list[tuple[str, float, str]]:
     """(name, default, reason) of every limit, for the documentation."""
     return [(f.name, f.default, f.metadata["why"]) for f in fields(Limits)]  # type: ignore[misc]
+
+
+def bound_memory(limits: Limits) -> None:
+    """Bounds what this process may add to its memory, where the system can."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        most = now + int(limits.memory_mib * 2**20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from autograder import names
 from autograder.grade import Report, grade
 from autograder.layout import Assignment, Submission
 from autograder.limits import Limits
@@ -24,15 +25,20 @@ def grade_all(
     *,
     limits: Limits,
     isolate: bool,
+    hide: tuple[Path, ...] = (),
     jobs: int | None = None,
 ) -> Iterator[tuple[Submission, Reports]]:
     """Grades every submission, ``jobs`` at a time, and gives each as soon as it is done.
 
     A thread here only waits: the work is done by the processes that it starts.
     """
-    modules = sorted({m for notebook in assignment.notebooks.values() for m in modules_to_warm(notebook)})
+    modules = {m for notebook in assignment.notebooks.values() for m in modules_to_warm(notebook)}
+    for path in assignment.files.values():
+        if path.suffix == ".py":  # shipped modules are imported anew by each, but not what they import
+            modules |= names.modules(path.read_text(encoding="utf-8", errors="replace"))
     jobs = jobs or os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="assignment-") as folder, Warm(modules) as process:
+    with tempfile.TemporaryDirectory(prefix="assignment-") as folder, Warm(sorted(modules)) as process:
+        Path(folder).chmod(0o755)  # it is all that learners get, and shut-in code is nobody's
         for relative, path in assignment.files.items():
             target = Path(folder, relative)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +51,9 @@ def grade_all(
                 if not path.exists() and not path.is_symlink():
                     reports[name] = None
                     continue
-                reports[name] = grade(source, path, files=Path(folder), process=process, limits=limits, isolate=isolate)
+                reports[name] = grade(
+                    source, path, files=Path(folder), process=process, limits=limits, isolate=isolate, hide=hide
+                )
             return submission, reports
 
         with ThreadPoolExecutor(jobs, thread_name_prefix="grading") as threads:

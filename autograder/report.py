@@ -43,7 +43,8 @@ def table(graded: dict[str, Reports]) -> Table:
         cells = [_cell(by_name.get(name)) for name in exercises]
         total = sum(v.points for v in by_name.values())
         most = sum(v.max_points for v in by_name.values())
-        made.add_row(student, *cells, f"{total:g} of {most:g}", _message(list(by_name.values())))
+        message = Text(_message(list(by_name.values())))  # as it is: a learner's text may look like markup
+        made.add_row(Text(student), *cells, f"{total:g} of {most:g}", message)
     return made
 
 

@@ -13,6 +13,7 @@ Changes are found by comparing bytes with what the other side is known to have, 
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.wire import Reader, WireError, Writer, torch_module
+from autograder.wire import Reader, WireError, Writer, dtype_name, torch_module
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,35 @@ def kind_of(value: Any) -> str | None:
     """'tensor', 'module' or 'generator' for what can stand on both sides, else None."""
     if (torch := torch_module()) is None:
         return None
-    if type(value) in (torch.Tensor, torch.nn.Parameter) or (
-        isinstance(value, torch.Tensor) and value.layout is torch.strided
-    ):
-        return "tensor"
-    if isinstance(value, torch.nn.Module):
+    kind = type(value)  # never the object's own word, which a learner's object may have been given
+    if issubclass(kind, torch.Tensor):
+        return "tensor" if value.layout is torch.strided and dtype_name(value) else None
+    if issubclass(kind, torch.nn.Module):
         return "module"
-    return "generator" if type(value) is torch.Generator else None
+    return "generator" if kind is torch.Generator else None
 
 
 def is_plain(value: Any) -> bool:
     """Whether a module's attribute is a setting, which crosses, rather than machinery, which does not."""
-    if type(value) is tuple:
+    if type(value) in (tuple, list):
         return all(is_plain(item) for item in value)
     return value is None or type(value) in (bool, int, float, str)
+
+
+def settings(module: Any) -> dict[str, Any]:
+    """The attributes of a module that are plain values, without those that every module has for itself."""
+    return {name: value for name, value in vars(module).items() if name not in _machinery() and is_plain(value)}
+
+
+def machinery(module: Any) -> dict[str, Any]:
+    """The attributes of a module's own that are not plain values: such a module is more than data."""
+    return {name: value for name, value in vars(module).items() if name not in _machinery() and not is_plain(value)}
+
+
+@functools.cache
+def _machinery() -> frozenset[str]:
+    """What torch keeps in every module: its tables of parameters, hooks and so on, but not its mode."""
+    return frozenset(vars(torch_module().nn.Module())) - {"training"}
 
 
 class Shared:
@@ -116,6 +132,8 @@ class Shared:
         return gone
 
     def forget(self, numbers: list[int]) -> None:
+        if not numbers:
+            return
         for number in numbers:
             self._objects.pop(number, None)
             self._known.pop(number, None)
@@ -136,7 +154,9 @@ class Shared:
                 news.append(entry)
         while self._new:  # describing one object may bring in others
             number = self._new.pop(0)
-            news.append(self._introduction(number, self.get(number), writer))
+            found = self._objects.get(number)
+            if found and (value := found()) is not None:  # it may have died since it was shared
+                news.append(self._introduction(number, value, writer))
         return news
 
     def _living(self) -> Iterator[tuple[int, Any]]:
@@ -193,11 +213,11 @@ class Shared:
 
     def _describe(self, module: Any) -> list[Any]:
         """[settings, parameters, buffers, children] of a module, as JSON, in their order."""
-        persistent = module._non_persistent_buffers_set
+        not_saved = module._non_persistent_buffers_set
         return [
-            [[k, _freeze(v)] for k, v in vars(module).items() if not k.startswith("_") and is_plain(v)],
+            [[k, _freeze(v)] for k, v in settings(module).items()],
             [[k, None if p is None else self.share(p)] for k, p in module._parameters.items()],
-            [[k, None if b is None else self.share(b), k in persistent] for k, b in module._buffers.items()],
+            [[k, None if b is None else self.share(b), k in not_saved] for k, b in module._buffers.items()],
             [[k, None if m is None else self.share(m)] for k, m in module._modules.items()],
         ]
 
@@ -207,8 +227,10 @@ class Shared:
         """Makes the new objects of the other end and does here what changed there."""
         try:
             self._apply(news, reader)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-            raise WireError(f"The other end told of changes that cannot be made ({error}).") from error
+        except WireError:
+            raise
+        except Exception as error:
+            raise WireError(f"The other end told of changes that cannot be made ({type(error).__name__}).") from error
 
     def _apply(self, news: list[Any], reader: Reader) -> None:
         torch = torch_module()
@@ -283,19 +305,22 @@ class Shared:
     def fill(self, module: Any, description: Any) -> None:
         """Gives a module the settings, parameters, buffers and children of a description."""
         torch = torch_module()
-        settings, parameters, buffers, children = description
+        plain, parameters, buffers, children = description
         own = vars(module)
-        names = [name for name, *_ in [*settings, *parameters, *buffers, *children]]
-        if not all(type(name) is str and not name.startswith("__") for name in names):
+        names = [name for name, *_ in [*plain, *parameters, *buffers, *children]]
+        if not all(type(name) is str and not name.startswith("__") and name not in _machinery() for name in names):
             raise WireError("A module came with an attribute that is not one.")
-        for name in [k for k, v in own.items() if not k.startswith("_") and is_plain(v)]:
-            del own[name]
-        for name, value in settings:
-            own[name] = _thaw(value)
+        new = {name: _thaw(value) for name, value in plain}
+        for name, value in settings(module).items():
+            if name not in new:
+                del own[name]
+            elif type(value) is type(new[name]) and value == new[name]:
+                del new[name]  # a list stays the list it was
+        own.update(new)
         _refill(own["_parameters"], ((k, self._expect(n, torch.nn.Parameter)) for k, n in parameters))
         _refill(own["_buffers"], ((k, self._expect(n, torch.Tensor)) for k, n, _ in buffers))
         _refill(own["_modules"], ((k, self._expect(n, torch.nn.Module)) for k, n in children))
-        own["_non_persistent_buffers_set"] = {k for k, _, persistent in buffers if persistent}
+        own["_non_persistent_buffers_set"] = {k for k, _, not_saved in buffers if not_saved}
 
     def _expect(self, number: int | None, kind: type) -> Any:
         if number is None:
@@ -328,13 +353,17 @@ def _write_state(state: _TensorState, writer: Writer) -> list[Any]:
 
 
 def _freeze(value: Any) -> Any:
-    """A setting as JSON: a tuple becomes {"tuple": [...]}."""
+    """A setting as JSON, in a copy: a tuple becomes {"tuple": [...]}."""
+    if type(value) is list:
+        return [_freeze(item) for item in value]
     return {"tuple": [_freeze(item) for item in value]} if type(value) is tuple else value
 
 
 def _thaw(value: Any) -> Any:
-    if isinstance(value, dict):
+    if type(value) is dict:
         return tuple(_thaw(item) for item in value["tuple"])
+    if type(value) is list:
+        return [_thaw(item) for item in value]
     if not is_plain(value):
         raise WireError("A module's setting is not a plain value.")
     return value

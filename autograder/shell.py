@@ -19,8 +19,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-MAX_CELL_OUTPUT = 2**20  # characters of text a cell may show; the rest is cut, and said to be
-
 
 @dataclass
 class CellRun:
@@ -61,6 +59,7 @@ class _Hook(DisplayHook):
 class Shell(InteractiveShell):
     """IPython's shell with its outputs kept in ``run_now``."""
 
+    most = 2**20  # characters of text that a cell may show; the rest is cut, and said to be
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
 
@@ -86,7 +85,7 @@ class _Stream:
     encoding = "utf-8"
 
     def __init__(self, shell: Shell, name: str) -> None:
-        self._shell, self._name, self._left = shell, name, MAX_CELL_OUTPUT
+        self._shell, self._name, self._left = shell, name, shell.most
 
     def write(self, text: str) -> int:
         size = len(text)
@@ -128,7 +127,7 @@ def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
     shell.run_now.outputs.append(output)
 
 
-def make_shell() -> Shell:
+def make_shell(most: int = Shell.most) -> Shell:
     """A fresh shell that owns ``__main__`` and writes nothing to disk."""
     config = Config()
     config.HistoryManager.enabled = False
@@ -137,4 +136,5 @@ def make_shell() -> Shell:
     sys.modules["__main__"] = module
     shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
     shell.run_now = CellRun()
+    shell.most = most
     return shell

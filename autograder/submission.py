@@ -6,7 +6,6 @@ behind the one it followed. Test cells and locked cells come from the source, ne
 
 from __future__ import annotations
 
-import ast
 import copy
 import json
 import re
@@ -15,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import ClearSolutions
 from traitlets.config import Config
+
+from autograder import names
+from autograder.outputs import readable
 
 HIDDEN_BEGIN = "### BEGIN HIDDEN TESTS"
 HIDDEN_END = "### END HIDDEN TESTS"
@@ -47,8 +48,9 @@ class Plan:
 
     ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
     learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
-    which are never the learner's otherwise; ``watched``: names that the learner's code
-    reads, so that a test that assigns them reaches it; ``unattempted``: test cells whose answer is the stub.
+    which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
+    code too; ``operators``: those that the reference solution's classes define; ``unattempted``: test cells whose
+    answer is the stub.
     """
 
     steps: list[Step]
@@ -56,6 +58,7 @@ class Plan:
     learners: list[str]
     instructors: frozenset[str]
     watched: list[str]
+    operators: frozenset[str] = frozenset()
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
 
@@ -67,8 +70,7 @@ def read_notebook(path: Path, max_mib: float) -> NotebookNode:
             raise Unreadable(f"{path.name} is not a file. Submit the notebook itself.")
         if path.stat().st_size > max_mib * 2**20:
             raise Unreadable(f"{path.name} is larger than {max_mib:g} MiB. Clear its outputs and submit it again.")
-        text = path.read_bytes().decode("utf-8-sig")
-        notebook = nbformat.reads(text, as_version=4)
+        notebook = _parse(path.read_bytes())
     except Unreadable:
         raise
     except Exception as error:  # whatever a hostile file does to a parser
@@ -76,10 +78,18 @@ def read_notebook(path: Path, max_mib: float) -> NotebookNode:
             f"{path.name} cannot be read as a notebook ({type(error).__name__}). "
             "Open it in JupyterLab, save it, and submit it again."
         ) from error
-    cells = notebook.get("cells")
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise Unreadable(f"{path.name} has no cells. Submit the notebook that you worked in.")
-    notebook.cells = [cell for cell in (_cell(cell) for cell in cells) if cell is not None]
+    return NotebookNode(cells=[made for made in map(_cell, cells) if made is not None])
+
+
+def _parse(content: bytes) -> Any:
+    """What a notebook file says: plain JSON, of which :func:`_cell` takes what it knows."""
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    notebook = json.loads(content.decode(encoding))
+    if isinstance(notebook, dict) and notebook.get("nbformat") in (1, 2, 3):
+        return nbformat.convert(nbformat.from_dict(notebook), 4)
     return notebook
 
 
@@ -94,7 +104,7 @@ def _cell(cell: Any) -> NotebookNode | None:
     meta = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = meta.get("grade_id") if isinstance(meta, dict) else None
     made = nbformat.v4.new_code_cell if cell["cell_type"] == "code" else nbformat.v4.new_markdown_cell
-    clean = made(source=source if isinstance(source, str) else "")
+    clean = made(source=readable(source) if isinstance(source, str) else "")
     if cell["cell_type"] == "raw":
         clean = nbformat.v4.new_raw_cell(source=clean.source)
     clean["id"] = cell["id"] if _is_cell_id(cell.get("id")) else clean["id"]
@@ -140,18 +150,34 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
                 unattempted.add(step.grade_id)
             stubs = []
         steps.extend(_added(cell) for cell in added.get(index, []))
-    judged = [step.judge for step in steps if step.judge]
-    given = [step.sandbox for step in steps if step.sandbox]
-    solutions = [c.source for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
+    _unique_ids(steps)
+    judged = [names.of_cell(step.judge) for step in steps if step.judge]
+    given = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and not _is_test(c)]
+    solved = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
+    learners = frozenset().union(*(n.bound - n.imported for n in solved))
     return Plan(
         steps,
-        wanted=sorted(set().union(*(_names(text)[0] for text in judged))),
-        learners=sorted(set().union(*(_names(text)[1] for text in solutions))),
-        instructors=frozenset().union(*(_names(text)[1] for text in judged)),
-        watched=sorted(set().union(*(_names(text)[0] for text in given))),
+        wanted=sorted(frozenset().union(*(n.read for n in judged))),
+        learners=sorted(learners),
+        instructors=frozenset().union(*(n.bound for n in judged)),
+        watched=sorted(learners.union(*(n.read for n in given))),
+        operators=frozenset().union(*(n.operators for n in solved)),
         unattempted=frozenset(unattempted),
         manual=tuple(manual),
     )
+
+
+def _is_test(cell: NotebookNode) -> bool:
+    return utils.is_grade(cell) and not utils.is_solution(cell)
+
+
+def _unique_ids(steps: list[Step]) -> None:
+    """Gives a new id to a cell that has another one's: a notebook with two of the same cannot be opened."""
+    taken: set[Any] = set()
+    for step in steps:
+        if step.cell.get("id") in taken:
+            step.cell["id"] = nbformat.v4.new_raw_cell()["id"]
+        taken.add(step.cell.get("id"))
 
 
 def _match(
@@ -187,7 +213,11 @@ def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
         restored.outputs, restored.execution_count = [], None
     if utils.is_solution(cell):
         restored.source = theirs.source if theirs is not None else ""
-        return Step(restored, sandbox=restored.source if cell.cell_type == "code" else None)
+        if cell.cell_type != "code":
+            return Step(restored)
+        # What the reference solution imports, tests may use; the judge does not take a module from the learner.
+        imports = names.without_failing(names.of_cell(cell.source).imports)
+        return Step(restored, judge=imports or None, sandbox=restored.source)
     if cell.cell_type != "code":
         return Step(restored)
     if utils.is_grade(cell):
@@ -210,43 +240,9 @@ def without_hidden(text: str) -> str:
     return re.sub(rf"{re.escape(HIDDEN_BEGIN)}.*?{re.escape(HIDDEN_END)}", "", text, flags=re.DOTALL)
 
 
-def _names(text: str) -> tuple[set[str], set[str]]:
-    """Names that a cell reads (or deletes), and names that it defines, at any depth."""
-    try:
-        tree = ast.parse(TransformerManager().transform_cell(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(), set()
-    read: set[str] = set()
-    defined: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (defined if isinstance(node.ctx, ast.Store) else read).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return read, defined
-
-
 def modules_to_warm(source: NotebookNode) -> list[str]:
-    """The modules that instructor cells import: what a warm process imports once for all submissions.
-
-    ``from a import b`` gives both ``a`` and ``a.b``, which may be a module.
-    """
-    found: set[str] = set()
-    for cell in source.cells:
-        if cell.cell_type != "code" or utils.is_solution(cell):
-            continue
-        try:
-            tree = ast.parse(TransformerManager().transform_cell(cell.source))
-        except (SyntaxError, ValueError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return sorted(found)
+    """The modules that a source notebook imports: what a warm process imports once for all submissions."""
+    return sorted(set().union(*(names.modules(cell.source) for cell in source.cells if cell.cell_type == "code")))
 
 
 def canonical(notebook: NotebookNode) -> bytes:

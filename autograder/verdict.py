@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from autograder import outputs
 from autograder.shell import CellRun
 
 CHECK_MIME = "application/vnd.finetuning-from-zero.verdict+json"
@@ -67,6 +68,10 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"state": str(self.state)}
 
+    @classmethod
+    def from_dict(cls, said: dict[str, Any]) -> Verdict:
+        return cls(**{**said, "state": State(said["state"])})
+
 
 def points_of(value: str | None, max_points: float) -> float:
     """nbgrader's rule for a test cell that raised nothing: its last value, if a number, is partial credit.
@@ -99,7 +104,8 @@ def judge(grade_id: str, max_points: float, run: CellRun) -> Verdict:
         state, message = State.PARTIAL, message or "Some of the tests passed."
     elif state is State.PASSED:  # a check that says "right" and raises, or earns nothing, is not right
         state = State.FAILED
-    return Verdict(grade_id, state, points, max_points, message, misconception and str(misconception))
+    idea = outputs.message(str(misconception)) if misconception else None
+    return Verdict(grade_id, state, points, max_points, outputs.message(message), idea)
 
 
 def _said(run: CellRun) -> dict[str, Any] | None:
@@ -113,6 +119,8 @@ def _said(run: CellRun) -> dict[str, Any] | None:
 
 def _of_error(error: BaseException) -> tuple[State, str]:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if type(error).__name__ in ("LearnerError", "LearnerExit"):  # their text starts with the class that was raised
+        return State.ERROR, str(error)
     if isinstance(error, AssertionError):
         return State.FAILED, str(error) or "A test found a wrong answer."
     if isinstance(error, NotImplementedError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import json
 import math
+import re
 import socket
 import struct
 import sys
@@ -24,10 +25,11 @@ import numpy as np
 
 HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
 
-# A frame from a sandbox may not ask its reader for more than this.
-MAX_JSON = 256 * 2**20
-MAX_BUFFERS = 8 * 2**30
-MAX_DEPTH = 400
+# A frame from a sandbox may not ask its reader for more than this. Reading JSON takes up to thirty times its size.
+MAX_JSON = 32 * 2**20
+MAX_BUFFERS = 4 * 2**30
+MAX_DEPTH = 200
+CHUNK = 2**20  # memory is taken as bytes arrive, not as they are announced
 
 # Subclasses of built-in containers that are data too, with what makes one of them.
 _SPECIAL_DICTS: dict[str, Callable[..., dict[Any, Any]]] = {
@@ -42,6 +44,9 @@ _DICT_NAMES: dict[type, str] = {
     collections.Counter: "Counter",
     collections.defaultdict: "defaultdict",
 }
+
+# numpy's own spelling of the dtypes that hold plain data: booleans, numbers, text, bytes, dates.
+_ARRAY_DTYPE = re.compile(r"[<>|][biufcSUMm]\d{1,9}(\[\d{0,9}[A-Za-z]{1,7}\])?")
 
 _DTYPES = frozenset(
     {"float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool"}
@@ -70,11 +75,16 @@ class Channel:
         """Sends one frame; raises Closed where nobody is there to read it."""
         views = [memoryview(b).cast("B") for b in buffers or []]
         header = json.dumps({"message": message, "sizes": [v.nbytes for v in views]}).encode()
+        frame = bytearray(HEADER.pack(len(header), sum(v.nbytes for v in views)) + header)
         try:
-            self.sock.sendall(HEADER.pack(len(header), sum(v.nbytes for v in views)))
-            self.sock.sendall(header)
             for view in views:
+                if view.nbytes < CHUNK:  # small ones go together
+                    frame += view
+                    continue
+                self.sock.sendall(frame)
+                frame.clear()
                 self.sock.sendall(view)
+            self.sock.sendall(frame)
         except OSError as error:
             raise Closed(f"The other process is gone ({error}).") from error
 
@@ -86,24 +96,29 @@ class Channel:
         try:
             header = json.loads(self._exactly(json_size))
             message, sizes = header["message"], header["sizes"]
-            well_formed = isinstance(message, dict) and all(type(n) is int and n >= 0 for n in sizes)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            well_formed = (
+                type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
+            )
+        except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
             raise WireError("A frame's header cannot be read.") from error
         if not well_formed or sum(sizes) != buffer_size:
             raise WireError("A frame's header does not fit its buffers.")
         return message, [self._exactly(size) for size in sizes]
 
     def _exactly(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view = memoryview(data)
-        while len(view):
+        data = bytearray(min(size, CHUNK))
+        have = 0
+        while have < size:
+            if have == len(data):
+                data.extend(bytes(min(size - have, have)))
             try:
-                got = self.sock.recv_into(view)
-            except ConnectionError as error:
+                with memoryview(data) as view:
+                    got = self.sock.recv_into(view[have:])
+            except OSError as error:  # also one that stalls: half a frame is the end of a conversation
                 raise Closed(f"The other process is gone ({error}).") from error
             if got == 0:
                 raise Closed("The other process is gone.")
-            view = view[got:]
+            have += got
         return data
 
     def close(self) -> None:
@@ -111,6 +126,18 @@ class Channel:
 
 
 # -- plain data ------------------------------------------------------------------------------------------
+
+
+def is_plain_array(value: Any) -> bool:
+    """Whether a numpy array or scalar holds plain data, and no objects or records."""
+    exact = type(value) is np.ndarray or (isinstance(value, np.generic) and type(value).__module__ == "numpy")
+    return exact and _ARRAY_DTYPE.fullmatch(value.dtype.str) is not None
+
+
+def dtype_name(tensor: Any) -> str | None:
+    """The name under which a tensor's dtype crosses, or None for one that does not (quantised, float8)."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    return name if name in _DTYPES else None
 
 
 def torch_module() -> Any:
@@ -126,8 +153,19 @@ class Writer:
         self._other = other
         self._memo: dict[int, int] = {}
         self._alive: list[Any] = []  # keeps memoised objects alive, so that an id is not used twice
+        self._depth = 0
 
     def write(self, value: Any) -> Any:
+        """The tree of a value; raises TypeError for what can neither cross nor be referred to."""
+        self._depth += 1
+        try:
+            if self._depth > MAX_DEPTH:
+                raise TypeError("A value nested this deeply does not cross between processes.")
+            return self._write(value)
+        finally:
+            self._depth -= 1
+
+    def _write(self, value: Any) -> Any:
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return value
@@ -162,9 +200,9 @@ class Writer:
             return ["d", number, _DICT_NAMES[kind], [[write(k), write(v)] for k, v in value.items()]]
         if kind is set:
             return ["s", self._remember(value), [write(v) for v in value]]
-        if kind is np.ndarray and value.dtype.kind in "biufcSUMm":
-            return ["np", self._remember(value), *self._array(value)]
-        if isinstance(value, np.generic) and value.dtype.kind in "biufcSUMm":
+        if is_plain_array(value):
+            if kind is np.ndarray:
+                return ["np", self._remember(value), *self._array(value)]
             return ["ns", *self._array(np.asarray(value))]
         if (torch := torch_module()) is not None:
             if kind is torch.Size:
@@ -182,9 +220,8 @@ class Writer:
     def tensor(self, tensor: Any) -> list[Any]:
         """[dtype, shape, buffer or None]; a tensor on the meta device has no values to send."""
         torch = torch_module()
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        if dtype not in _DTYPES:
-            raise TypeError(f"A tensor of {dtype} does not cross between processes.")
+        if (dtype := dtype_name(tensor)) is None:
+            raise TypeError(f"A tensor of {tensor.dtype} does not cross between processes.")
         if tensor.is_meta:
             return [dtype, list(tensor.shape), None]
         plain = tensor.detach().to("cpu").contiguous()
@@ -211,14 +248,18 @@ class Reader:
     def read(self, tree: Any) -> Any:
         try:
             return self._read(tree, 0)
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError) as error:
-            raise WireError(f"What came in is not a value ({type(error).__name__}: {error}).") from error
+        except WireError:
+            raise
+        except Exception as error:  # all that is done below is to build data from data
+            raise WireError(f"What came in is not a value ({type(error).__name__}).") from error
 
     def _read(self, tree: Any, depth: int) -> Any:
         if tree is None or isinstance(tree, bool | int | float | str):
             return tree
         if depth > MAX_DEPTH:
             raise WireError("What came in is nested too deeply.")
+        if type(tree) is not list:
+            raise WireError("What came in is not a value.")
         tag, *fields = tree
         inner = depth + 1
         match tag, fields:
@@ -264,6 +305,8 @@ class Reader:
                 self._memo[number] = self._array(dtype, shape, index)
                 return self._memo[number]
             case "ns", [str(dtype), list(shape), int(index)]:
+                if shape:
+                    raise WireError("An array was announced as a number.")
                 return self._array(dtype, shape, index)[()]
             case "sz", [list(sizes)]:
                 import torch
@@ -279,6 +322,9 @@ class Reader:
                 return torch.device(name)
         return self._other(tag, fields)
 
+    def buffer(self, index: int) -> bytearray:
+        return self._buffers[index]
+
     def tensor(self, fields: Any) -> Any:
         """A tensor of its own from what :meth:`Writer.tensor` gave."""
         import torch
@@ -293,12 +339,19 @@ class Reader:
             data = self._buffers[index]
             if not data:
                 return torch.empty(0, dtype=dtype).reshape(shape)
-            return torch.frombuffer(data, dtype=torch.uint8).view(dtype).reshape(shape).clone()
-        except (ValueError, TypeError, KeyError, IndexError, RuntimeError, OverflowError) as error:
-            raise WireError(f"What came in is not a tensor ({error}).") from error
+            plain = torch.frombuffer(data, dtype=torch.uint8)
+            # a byte that is neither 0 nor 1 would make a truth value that is neither equal to True nor to False
+            return (plain.ne(0) if dtype is torch.bool else plain.view(dtype)).reshape(shape).clone()
+        except WireError:
+            raise
+        except Exception as error:
+            raise WireError(f"What came in is not a tensor ({type(error).__name__}).") from error
 
     def _array(self, dtype: str, shape: list[int], index: int) -> np.ndarray:
-        kind = np.dtype(dtype)
-        if kind.kind not in "biufcSUMm":
+        if _ARRAY_DTYPE.fullmatch(dtype) is None:
             raise WireError("An array holds something that is not plain data.")
-        return np.frombuffer(self._buffers[index], dtype=kind).reshape(shape).copy()
+        kind = np.dtype(dtype)
+        data = self._buffers[index]
+        if kind.kind == "b":
+            return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
+        return (np.frombuffer(data, dtype=kind) if data else np.empty(0, dtype=kind)).reshape(shape).copy()

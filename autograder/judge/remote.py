@@ -1,16 +1,15 @@
 """The judge's side of a learner's objects: references to them, and calls by copy-restore.
 
 A :class:`Remote` stands for something that stays in the sandbox. Calling it sends the arguments, runs the
-call there, brings back what the call changed in them, and gives what it returned: plain data and tensors by
-value, the judge's own objects as themselves, anything else as another :class:`Remote`.
+call there, brings back what the call changed in them, and gives what it returned: plain data, tensors and
+modules by value, the judge's own objects as themselves, anything else as another :class:`Remote`.
 """
 
 from __future__ import annotations
 
 import builtins
-import contextlib
+import functools
 import io
-import os
 import select
 import signal
 import sys
@@ -19,21 +18,30 @@ import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
-from autograder.sandbox.session import ARITHMETIC, DIRECT
+from autograder.process import Process
+from autograder.sandbox.session import BINARY, CONTAINERS, ORDER, UNARY, refill
 from autograder.shared import Shared, kind_of
-from autograder.wire import Channel, Reader, WireError, Writer, torch_module
+from autograder.wire import Channel, Closed, Reader, WireError, Writer, is_plain_array, torch_module
 
 STALLED = 30.0  # seconds that half a message may take
 INTERRUPT_GRACE = 2.0  # seconds that interrupted code has to end
 
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, type})
+
 
 class LearnerError(Exception):
-    """Something of the learner's own was raised: an exception class of theirs, or an exit."""
+    """An exception of a class that is the learner's own, or that Python does not have built in."""
+
+
+class LearnerExit(BaseException):
+    """The learner's code raised SystemExit, KeyboardInterrupt or the like: not an ``Exception`` here either."""
 
 
 class Remote:
@@ -51,10 +59,7 @@ class Remote:
 
         It is the sandbox's word, and worth as much as a subclass would be: it says nothing of behaviour.
         """
-        for name in self._classes:
-            if (known := _library_class(name)) is not None:
-                return known
-        return Remote
+        return _nearest(self._classes) or Remote
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._client.do("call", self, args, kwargs)
@@ -70,11 +75,28 @@ class Remote:
     def __delattr__(self, name: str) -> None:
         self._client.do("delattr", self, name)
 
+    def __len__(self) -> int:
+        return self._client.do("len", self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._client.do("getitem", self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._client.do("setitem", self, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._client.do("delitem", self, key)
+
     def __iter__(self) -> Iterator[Any]:
         return self._client.do("iter", self)
 
     def __next__(self) -> Any:
         return self._client.do("next", self)
+
+    def __contains__(self, item: Any) -> bool:
+        if "contains" in self._client.operators:
+            return self._client.do("contains", self, item)
+        return any(held is item or held == item for held in self)
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -94,40 +116,47 @@ class Remote:
 
 def _operation(name: str) -> Callable[..., Any]:
     def operate(self: Remote, *operands: Any) -> Any:
-        return self._client.do(name, self, *operands)
+        return self._client.operate(name, self, *operands)
 
     return operate
 
 
 def _reflected(name: str) -> Callable[[Remote, Any], Any]:
     def operate(self: Remote, other: Any) -> Any:
-        return self._client.do(name, other, self)
+        return self._client.operate(name, other, self)
 
     return operate
 
 
-for _name in DIRECT:
-    setattr(Remote, f"__{_name}__", _operation(_name))
-for _name in ARITHMETIC:
+for _name in (*UNARY, *ORDER, *BINARY):
     setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
+for _name in BINARY:
     setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
+
+
+def _nearest(classes: list[str]) -> type | None:
+    """The first of the classes that an installed library has and the judge has imported."""
+    return next((known for name in classes if (known := _library_class(name)) is not None), None)
 
 
 def _library_class(name: str) -> type | None:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
-    if module in ("builtins", "__main__") or found is None or not _installed(found):
+    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not _installed(module):
         return None
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
+    for part in qualname.split("."):  # looked up in dictionaries: a module's own __getattr__ may import
+        found = vars(found).get(part) if isinstance(found, types.ModuleType | type) else None
     return found if isinstance(found, type) else None
 
 
-def _installed(module: Any) -> bool:
+@functools.cache
+def _installed(module: str) -> bool:
     """Whether a module belongs to Python or to an installed library, which both processes have alike."""
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None:
+        return module in sys.builtin_module_names
     paths = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    file = getattr(module, "__file__", None)
-    return file is None or file.startswith(tuple(paths))
+    return any(Path(file).is_relative_to(path) for path in paths)
 
 
 class Client:
@@ -135,37 +164,40 @@ class Client:
 
     Parameters
     ----------
-    pid: the sandbox's process, to interrupt what the judge no longer waits for.
-    before_asking: called before each question; it may itself ask, to bring names up to date.
+    sandbox: the sandbox's process, to interrupt what the judge no longer waits for.
+    operators: operators that the reference solution defines (``lt``, ``add`` ...). Of these alone a learner's
+        object may give a plain value; of others only another object, so that none can compare itself equal.
 
-    ``lost`` says why there is nobody to ask any more, once that is so.
+    ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``lost`` says
+    why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
     """
 
-    def __init__(self, channel: Channel, pid: int) -> None:
+    def __init__(self, channel: Channel, sandbox: Process, operators: frozenset[str] = frozenset()) -> None:
         self.lost: str | None = None
+        self.unanswered = False
+        self.operators = operators
+        self.before_asking: Callable[[], None] = lambda: None
         self._channel = channel
         self._channel.sock.settimeout(STALLED)
-        self._pid = pid
+        self._sandbox = sandbox
         self._shared = _JudgeShared(self)
         self._callbacks: dict[int, Callable[..., Any]] = {}
         self._callback_numbers: dict[int, int] = {}
         self._dropped: list[int] = []
+        self._thrown: list[Exception] = []  # what callbacks raised; it comes back as itself
         self._remotes: weakref.WeakValueDictionary[int, Remote] = weakref.WeakValueDictionary()
-        self.before_asking: Callable[[], None] = lambda: None
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, number)
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
-    def run(self, source: str) -> dict[str, Any]:
-        """Runs a cell there: {"outputs": nbformat outputs, "error": None or a described exception}."""
-        return self._ask("run", source)
+    def run(self, source: str) -> list[Any]:
+        """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that."""
+        said = self._ask("run", source)
+        return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
-        return self._ask("names", wanted)
+        said = self._ask("names", wanted)
+        return {name: said[name] for name in wanted if name in said} if type(said) is dict else {}
 
     def bind(self, values: dict[str, Any]) -> None:
         self._ask("bind", values)
@@ -177,76 +209,103 @@ class Client:
         self.before_asking()
         return self._ask("do", (what, *operands))
 
+    def operate(self, operator: str, *operands: Any) -> Any:
+        """Does an operator that Python has signs for."""
+        value = self.do(operator, *operands)
+        name = operator.rstrip("_")
+        meant = self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}"})
+        if type(value) is Remote or meant:
+            return value
+        raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
+
     # -- asking ----------------------------------------------------------------------------------------------
 
     def _ask(self, op: str, payload: Any) -> Any:
-        try:
-            containers = self._send(op, payload)
-            while True:
-                self._wait()
-                message, value = self._receive(containers)
-                if message.get("op") == "callback":
-                    self._call_back(message, value)
-                elif message.get("op") == "value":
-                    return value
-                else:
-                    raise _raised(message.get("error"))
-        except WireError as error:
-            self.lost = self.lost or str(error)
-            self._kill()
-            raise
-        except Exception:
-            raise
-        except BaseException:  # the check stopped waiting
-            self._abandon()
-            raise
+        """One question and its answer. Alarms ring only while it waits, or while a callback runs."""
+        if self.lost:
+            self.unanswered = True
+            raise Closed(self.lost)
+        with _held_back():
+            try:
+                containers = self._send(op, payload)
+                while True:
+                    self._wait(containers)
+                    message, value = self._receive(containers)
+                    if message.get("op") == "callback":
+                        self._call_back(message, value, containers)
+                    elif message.get("op") == "value":
+                        return value
+                    else:
+                        raise self._raised(message.get("error"))
+            except WireError as error:
+                self._give_up(str(error))
+                self.unanswered = True
+                raise
 
-    def _wait(self) -> None:
+    def _wait(self, containers: list[Any]) -> None:
         """Until something arrives, however long that takes: limits are the caller's business."""
-        select.select([self._channel.sock], [], [])
+        try:
+            with _let_through():
+                select.select([self._channel.sock], [], [])
+        except BaseException:  # the check stopped waiting
+            self._abandon(containers)
+            raise
 
-    def _abandon(self) -> None:
+    def _abandon(self, containers: list[Any]) -> None:
         """Interrupts what runs there and waits a moment for its answer, so that the next question gets its own."""
-        self._signal(signal.SIGINT)
+        if self.lost:
+            return
+        self._sandbox.signal(signal.SIGINT)
         deadline = time.monotonic() + INTERRUPT_GRACE
         try:
             while select.select([self._channel.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                message, _ = self._receive(None)
-                if message.get("op") != "callback":
+                if self._receive(containers)[0].get("op") != "callback":
                     return
-        except WireError:
-            pass
-        self.lost = self.lost or "The learner's code could not be interrupted."
-        self._kill()
+        except WireError as error:
+            self._give_up(str(error))
+        self._give_up("The learner's code could not be interrupted.")
 
-    def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
+    def _give_up(self, why: str) -> None:
+        self.lost = self.lost or why
+        self._sandbox.signal(signal.SIGKILL)
         self._channel.close()
 
-    def _call_back(self, message: dict[str, Any], arguments: Any) -> None:
-        function = self._callbacks.get(message.get("number", 0))
-        if function is None:
+    def _call_back(self, message: dict[str, Any], arguments: Any, containers: list[Any]) -> None:
+        number = message.get("number")
+        function = self._callbacks.get(number) if type(number) is int else None
+        well_formed = type(arguments) is list and [type(a) for a in arguments] == [tuple, dict]
+        if function is None or not well_formed or not all(type(name) is str for name in arguments[1]):
             raise WireError("The sandbox called a function that it was never given.")
-        args, kwargs = arguments
         try:
-            result = function(*args, **kwargs)
+            with _let_through():
+                result = function(*arguments[0], **arguments[1])
+        except WireError:
+            raise
         except Exception as error:
-            self._send("throw", error)
+            self._thrown.append(error)
+            self._send("throw", (len(self._thrown), _plain_exception(error)))
+        except BaseException:
+            self._abandon(containers)
+            raise
         else:
             self._send("return", result)
+
+    def _raised(self, error: Any) -> BaseException:
+        number = error.get("thrown") if type(error) is dict else None
+        if type(number) is int and 0 < number <= len(self._thrown):
+            return self._thrown[number - 1]
+        return _raised(error)
 
     def _send(self, op: str, payload: Any) -> list[Any]:
         writer = Writer(lambda value: None)
         containers, contents = _open(payload)
         index = {id(container): i for i, container in enumerate(containers)}
-        kinds = [type(c).__name__ if type(c) in (list, dict, set) else writer.write(c) for c in containers]
+        kinds = [type(c).__name__ if type(c) is not np.ndarray else writer.write(c) for c in containers]
         pickled = self.dump((contents, payload), index)
         news = self._shared.changes(writer)
-        dropped = list(self._dropped)
-        self._dropped.clear()
+        dropped, self._dropped[:] = list(self._dropped), []
         message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled)}
-        with _uninterrupted():  # half a frame would be the end of the conversation
-            self._channel.send({**message, "dead": self._shared.dead(), "dropped": dropped}, writer.buffers)
+        self._channel.send({**message, "dead": self._shared.dead(), "dropped": dropped}, writer.buffers)
         return containers
 
     def dump(self, value: Any, containers: dict[int, int] | None = None) -> bytes:
@@ -256,33 +315,36 @@ class Client:
 
     def refer(self, value: Any, containers: dict[int, int]) -> tuple[Any, ...] | None:
         """The reference under which the sandbox finds an object, or None for what is sent itself."""
-        if type(value) is Remote:
+        kind = type(value)
+        if kind in _ATOMS:
+            return None
+        if kind is Remote:
             return ("object", value._number)
         if (index := containers.get(id(value))) is not None:
             return ("container", index)
-        if kind_of(value) is not None:
-            return ("shared", self._shared.share(value))
-        if type(value) in (types.FunctionType, types.MethodType) and _stays_here(value):
-            number = self._callback_numbers.get(id(value))
-            if number is None or self._callbacks[number] is not value:
-                number = len(self._callbacks) + 1
-                self._callbacks[number] = value
-                self._callback_numbers[id(value)] = number
-            return ("callback", number, value.__name__)
-        return None
+        if kind in (types.FunctionType, types.MethodType):
+            return self._callback(value) if _stays_here(value) else None
+        return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
+
+    def _callback(self, function: Any) -> tuple[Any, ...]:
+        number = self._callback_numbers.get(id(function))
+        if number is None:
+            number = len(self._callbacks) + 1
+            self._callbacks[number] = function  # kept, so that its id stays its own
+            self._callback_numbers[id(function)] = number
+        return ("callback", number, function.__name__)
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
-    def _receive(self, containers: list[Any] | None) -> tuple[dict[str, Any], Any]:
-        """The next message and its value; None for containers that nobody waits for any more."""
-        with _uninterrupted():
-            message, buffers = self._channel.receive()
+    def _receive(self, containers: list[Any]) -> tuple[dict[str, Any], Any]:
+        """The next message and its value. The containers that went with the question are brought up to date."""
+        message, buffers = self._channel.receive()
 
         def other(tag: str, fields: list[Any]) -> Any:
             if tag == "h":
                 return self._shared.get(fields[0])
             if tag == "k":
-                return (containers or [])[fields[0]]
+                return containers[fields[0]]
             if tag == "cb":
                 return self._callbacks[fields[0]]
             if tag == "r":
@@ -290,45 +352,62 @@ class Client:
             raise WireError(f"There is nothing of the kind {tag!r}.")
 
         reader = Reader(buffers, other)
-        self._shared.apply(message.get("news") or [], reader)
-        value = reader.read(message.get("value"))
-        if containers is not None:
+        try:
+            self._shared.apply(message.get("news") or [], reader)
+            value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:
-                _restore(containers[index], items, reader, buffers)
+                _restore(containers[index], items, reader)
+        except WireError:
+            raise
+        except Exception as error:
+            raise WireError(f"The sandbox's answer cannot be read ({type(error).__name__}).") from error
         self._shared.release()
         return message, value
 
     def _remote(self, number: int, classes: list[str]) -> Remote:
-        if type(number) is not int or not classes or not all(type(c) is str for c in classes):
+        if type(number) is not int or not _are_names(classes):
             raise WireError("A reference came that is none.")
         found = self._remotes.get(number)
         if found is None:
+            if number in self._dropped:  # dropped while the answer was under way, and wanted again
+                self._dropped.remove(number)
             found = Remote(self, number, classes)
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
 
 
+def _are_names(classes: Any) -> bool:
+    return type(classes) is list and bool(classes) and all(type(name) is str for name in classes)
+
+
 def _open(payload: Any) -> tuple[list[Any], list[Any]]:
-    """The lists, dicts, sets and arrays reached from a payload through one another, with what they hold."""
+    """The containers and arrays reached from a payload through one another, with what they hold."""
     containers: list[Any] = []
     contents: list[Any] = []
     seen: set[int] = set()
     stack = [payload]
     while stack:
         value = stack.pop()
-        if type(value) is tuple:
+        kind = type(value)
+        if kind is tuple:
             stack.extend(value)
-        if type(value) not in (list, dict, set, np.ndarray) or id(value) in seen:
+        if id(value) in seen or not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED):
             continue
         seen.add(id(value))
         containers.append(value)
-        if type(value) is np.ndarray:
+        if kind is np.ndarray:
             contents.append(None)
-            continue
-        contents.append(list(value.items() if type(value) is dict else value))
-        stack.extend(item for entry in contents[-1] for item in (entry if type(value) is dict else (entry,)))
+        elif isinstance(value, dict):
+            contents.append(list(value.items()))
+            stack.extend(item for pair in contents[-1] for item in pair)
+        else:
+            contents.append(list(value))
+            stack.extend(contents[-1])
     return containers, contents
+
+
+_OPENED = frozenset(CONTAINERS.values())
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -356,70 +435,133 @@ class _JudgeShared(Shared):
 
     def write_module(self, module: Any, writer: Writer) -> list[Any]:
         """The class of a module, by name where it is installed and as code where it is not, and what it holds."""
-        return [self._client.dump(type(module)).hex(), self._client.dump(vars(module)).hex()]
+        return [writer.buffer(self._client.dump(type(module))), writer.buffer(self._client.dump(vars(module)))]
 
     def make_module(self, fields: list[Any], reader: Reader) -> tuple[Any, Callable[[], None]]:
-        """A module that the learner made: one of torch.nn's own classes, filled with data."""
+        """A module that the learner made: one of torch.nn's own where that is all it is, else one that asks."""
         torch = torch_module()
-        name, description = fields
-        cls = _library_class(name)
-        if cls is None or not name.startswith("torch.nn.modules.") or not issubclass(cls, torch.nn.Module):
-            raise WireError(f"A module of the class {name!r} does not cross.")
-        module: Any = object.__new__(cls)
-        torch.nn.Module.__init__(module)
+        classes, is_data, description = fields
+        if not _are_names(classes):
+            raise WireError("A module came that is none.")
+        cls = _library_class(classes[0]) if is_data and classes[0].startswith("torch.nn.modules.") else None
+        if cls is not None and issubclass(cls, torch.nn.Module):
+            module: Any = object.__new__(cls)
+            torch.nn.Module.__init__(module)
+        else:
+            module = _learners_module()(self._client, classes)
         return module, lambda: self.fill(module, description)
+
+
+@functools.cache
+def _learners_module() -> type:
+    """The class of modules whose code stays in the sandbox: made when first needed, since it needs torch."""
+    import torch
+
+    class LearnersModule(torch.nn.Module):
+        """A learner's module: its parameters, buffers and children are here as data, all else is asked for."""
+
+        def __init__(self, client: Client, classes: list[str]) -> None:
+            torch.nn.Module.__init__(self)
+            vars(self)["_asks"] = client, classes
+
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            return _nearest(self._asks[1]) or LearnersModule
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return self._asks[0].do("call", self, args, kwargs)
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return torch.nn.Module.__getattr__(self, name)
+            except AttributeError:
+                if name.startswith("_"):
+                    raise
+                return self._asks[0].do("getattr", self, name)
+
+    return LearnersModule
 
 
 def _stays_here(function: Any) -> bool:
     """Whether a function is the judge's own, so that the sandbox may call but not have it."""
     if type(function) is types.MethodType:
-        return kind_of(function.__self__) is None and type(function.__self__) is not Remote
-    module = sys.modules.get(function.__module__ or "")
-    return module is None or module.__name__ == "__main__" or not _installed(module)
+        return type(function.__self__) is not Remote and kind_of(function.__self__) is None
+    module = function.__module__
+    return module not in sys.modules or module == "__main__" or not _installed(module)
 
 
-def _restore(container: Any, items: list[Any], reader: Reader, buffers: list[bytearray]) -> None:
+def _restore(container: Any, items: list[Any], reader: Reader) -> None:
     """Puts into one of the judge's containers what the learner's code left in it."""
     if type(container) is np.ndarray:
-        container[...] = np.frombuffer(buffers[items[0]], dtype=container.dtype).reshape(container.shape)
-    elif type(container) is dict:
-        pairs = [(reader.read(key), reader.read(value)) for key, value in items]
-        container.clear()
-        container.update(pairs)
+        if container.flags.writeable:
+            container[...] = np.frombuffer(reader.buffer(items[0]), dtype=container.dtype).reshape(container.shape)
+    elif isinstance(container, dict):
+        refill(container, [(reader.read(key), reader.read(value)) for key, value in items])
     else:
-        values = [reader.read(item) for item in items]
-        container.clear()
-        (container.extend if type(container) is list else container.update)(values)
+        refill(container, [reader.read(item) for item in items])
 
 
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+@contextmanager
+def _held_back() -> Iterator[None]:
     """Holds alarms and interrupts back until the block is done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGINT})
-    try:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:  # blocking may itself let a signal through that came just before
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _let_through() -> Iterator[None]:
+    """Lets alarms and interrupts through within the block, inside :func:`_held_back`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGINT})
+
+
+def _plain_exception(error: Exception) -> Exception:
+    """An exception of a built-in class in its place, where its own class is not known in the sandbox."""
+    known = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
+    args = error.args if all(type(a) in _ATOMS for a in error.args) else (str(error),)
+    try:
+        return known(*args)
+    except Exception:
+        return RuntimeError(str(error))
+
+
 def _raised(error: Any) -> BaseException:
     """The exception to raise here for one that was raised there: of a built-in class, with the learner's lines."""
     try:
-        classes, name, args = error["classes"], error["name"], error["args"]
+        classes, name = [str(c) for c in error["classes"]], str(error["name"])
         lines = [str(line) for line in error["lines"]]
-        args = [a for a in args if a is None or type(a) in (str, int, float, bool)]
+        args = [a for a in error["args"] if a is None or type(a) in (str, int, float, bool)]
     except (TypeError, KeyError) as broken:
         raise WireError("The sandbox raised something that cannot be read.") from broken
-    for candidate in classes:
-        known = getattr(builtins, str(candidate), None)
-        if isinstance(known, type) and issubclass(known, Exception) and known is not Exception:
+    text = f"{name}: {', '.join(map(str, args))}" if args else name
+    known = [getattr(builtins, c, None) for c in classes]
+    raised: BaseException = LearnerError(text)
+    for kind in known:
+        if isinstance(kind, type) and issubclass(kind, BaseException) and kind not in (Exception, BaseException):
+            if not issubclass(kind, Exception):
+                raised = LearnerExit(text)
+                break
             try:
-                raised: BaseException = known(*args)
-            except TypeError:
+                raised = kind(*args)
+                break
+            except Exception:  # it wants arguments of its own: the class it comes from may do
                 continue
-            break
     else:
-        raised = LearnerError(f"{name}: {', '.join(map(str, args))}")
+        if classes and "Exception" not in classes:
+            raised = LearnerExit(text)
     for line in lines:
         raised.add_note(line)
     return raised

@@ -7,28 +7,31 @@ as it is done. Only this process sees hidden tests.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import os
 import pickle
 import sys
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from autograder.judge.remote import Client
+from autograder.judge.remote import Client, LearnerExit
+from autograder.limits import Limits, bound_memory
+from autograder.outputs import safe
+from autograder.process import Process
 from autograder.shell import CellRun, Shell, make_shell
 from autograder.submission import Plan
 from autograder.verdict import State, Verdict, judge
-from autograder.wire import Channel, WireError
+from autograder.wire import Channel
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process."""
+    """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process, the limits."""
 
     plan: Plan
     folder: str
     sandbox_pid: int
+    limits: Limits
 
 
 _ABSENT = object()
@@ -82,47 +85,47 @@ def main(control: Channel, sandbox: Channel) -> None:
     """Grades one notebook, telling of each of its cells over ``control``."""
     _, buffers = control.receive()
     job: Job = pickle.loads(buffers[0])
+    bound_memory(job.limits)
     os.chdir(job.folder)
     sys.path.insert(0, job.folder)
     shell = make_shell()
-    client = Client(sandbox, job.sandbox_pid)
+    client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     names = Names(shell.user_ns, client, job.plan)
+    most = job.limits.output_kib * 1024
     for index, step in enumerate(job.plan.steps):
-        started = time.monotonic()
         verdict, outputs = None, []
         if step.sandbox is not None:
-            outputs = _run_there(client, step.sandbox)
+            outputs = safe(_run_there(client, step.sandbox), trusted=False, most=most)
         if step.judge is not None:
             run = _run_here(shell, client, names, step.judge, is_test=step.grade_id is not None)
             if step.grade_id is not None:
-                outputs = run.outputs
+                outputs = safe(run.outputs, trusted=True, most=most)
                 verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
-        news = {"index": index, "outputs": outputs, "seconds": time.monotonic() - started}
-        control.send({**news, "verdict": verdict and verdict.as_dict(), "lost": client.lost})
-    control.send({"index": None})
+        control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
 
 
-def _run_there(client: Client, source: str) -> list[dict[str, Any]]:
+def _run_there(client: Client, source: str) -> list[Any]:
     """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
     if client.lost:
         return []
     try:
-        return client.run(source)["outputs"]
-    except Exception as error:
+        return client.run(source)
+    except (Exception, LearnerExit) as error:
         return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
 
 
 def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_test: bool) -> CellRun:
+    client.unanswered = False
     if not client.lost:
         try:
             names.bring()
-        except Exception as error:
+        except (Exception, LearnerExit) as error:
             return CellRun(error=error)
     client.before_asking = names.send if is_test else lambda: None
     run = shell.run(source)
     client.before_asking = lambda: None
     if is_test and not client.lost:
-        with contextlib.suppress(WireError):
+        with suppress(Exception, LearnerExit):  # a value that cannot be sent: no question of this test needed it
             names.send()
     for output in run.outputs:
         if output["output_type"] == "error":  # its traceback would show the lines of hidden tests
@@ -131,8 +134,9 @@ def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_tes
 
 
 def _verdict(plan: Plan, grade_id: str, points: float, run: CellRun, client: Client) -> Verdict:
-    if client.lost and run.error is not None:
-        message = "The process that ran the learner's code ended before the test did."
+    """The verdict on a test; one that asked in vain proves nothing, whatever it made of that."""
+    if client.unanswered or (client.lost and run.error is not None):
+        message = f"The process that ran the learner's code ended before the test did. {client.lost}"
         return Verdict(grade_id, State.CRASHED, 0.0, points, message)
     verdict = judge(grade_id, points, run)
     if verdict.points == 0 and grade_id in plan.unattempted:

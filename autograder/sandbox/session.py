@@ -10,20 +10,27 @@ import collections
 import io
 import operator
 import pickle
+import select
+import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from autograder.shared import Shared, kind_of
+import numpy as np
+
+from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
-from autograder.wire import Channel, Closed, Reader, Writer, torch_module
+from autograder.wire import Channel, Closed, Reader, Writer, is_plain_array, torch_module
 
-DIRECT = ("len", "getitem", "setitem", "delitem", "contains", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert")
-ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
+# Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
+ITEMS = ("getitem", "setitem", "delitem", "contains")
+ORDER = ("lt", "le", "gt", "ge")
+UNARY = ("neg", "pos", "abs", "invert")
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
 
-# What a judge may ask to be done with the learner's objects.
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(operator, name) for name in (*DIRECT, *ARITHMETIC) if name != "len"},
+    **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY)},
     "call": lambda function, args, kwargs: function(*args, **kwargs),
     "getattr": getattr,
     "setattr": setattr,
@@ -33,6 +40,18 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "str": str,
 }
+
+# Containers that both sides keep in step: made empty first, since they may hold each other.
+CONTAINERS: dict[str, Callable[[], Any]] = {
+    "list": list,
+    "dict": dict,
+    "set": set,
+    "OrderedDict": collections.OrderedDict,
+    "Counter": collections.Counter,
+}
+
+_PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
+_PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
 
 
 class Callback:
@@ -46,65 +65,108 @@ class Callback:
         return self._session.call_back(self._number, args, kwargs)
 
 
+class Interrupts:
+    """SIGINT, by which a judge says that it waits no longer: heeded while learners' code runs, kept until then."""
+
+    def __init__(self) -> None:
+        self._heeding = self._waiting = False
+        signal.signal(signal.SIGINT, self._ring)
+
+    def _ring(self, *_: Any) -> None:
+        self._waiting = True
+        self._heed()
+
+    def _heed(self) -> None:
+        if self._waiting and self._heeding:
+            self._waiting = False
+            raise KeyboardInterrupt
+
+    def forget(self) -> None:
+        """What was said about the last question does not matter for the next."""
+        self._waiting = False
+
+    @contextmanager
+    def heeded(self, heeding: bool = True) -> Iterator[None]:
+        before, self._heeding = self._heeding, heeding
+        try:
+            self._heed()
+            yield
+        finally:
+            self._heeding = before
+        self._heed()
+
+
 class Session:
     """Answers a judge over ``channel`` until it hangs up."""
 
     def __init__(self, channel: Channel, shell: Shell) -> None:
         self._channel = channel
         self._shell = shell
+        self._interrupts = Interrupts()
         self._shared = _SandboxShared(self)
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
+        self._count = 0
         self._opened: list[Any] = []  # the containers of the message being read
         self._containers: list[dict[int, int]] = []  # of each running call: id of a container -> its index
 
     def serve(self) -> None:
         while True:
+            self._wait()
+            self._interrupts.forget()
             try:
-                message, buffers = self._channel.receive()
-                self._answer(message, buffers)
+                self._answer(*self._channel.receive())
             except Closed:
                 return
-            except KeyboardInterrupt:  # the judge stopped waiting for something that is over by now
-                continue
+
+    def _wait(self) -> None:
+        select.select([self._channel.sock], [], [])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function of the judge there, answering what it asks meanwhile."""
-        self._send({"op": "callback", "number": number}, lambda writer: writer.write([args, kwargs]))
-        while True:
-            message, buffers = self._channel.receive()
-            if message["op"] not in ("return", "throw"):
+        with self._interrupts.heeded(False):
+            self._send({"op": "callback", "number": number}, lambda writer: writer.write([args, kwargs]))
+            while True:
+                with self._interrupts.heeded():
+                    self._wait()
+                message, buffers = self._channel.receive()
+                if message["op"] in ("return", "throw"):
+                    value, _ = self._receive(message, buffers)
+                    break
                 self._answer(message, buffers)
-                continue
-            value, _ = self._receive(message, buffers)
-            if message["op"] == "throw":
-                raise value
-            return value
+        if message["op"] == "throw":
+            number, error = value
+            error.thrown = number
+            raise error
+        return value
 
     # -- answering -----------------------------------------------------------------------------------------
 
     def _answer(self, message: dict[str, Any], buffers: list[bytearray]) -> None:
         containers: list[Any] = []
         before: list[Any] = []
+        answer: dict[str, Any] = {"op": "value"}
+        value = None
         self._containers.append({})
         try:
             payload, containers = self._receive(message, buffers)
             before = [container.copy() for container in containers]
             self._containers[-1] = {id(container): i for i, container in enumerate(containers)}
-            value = self._do(message["op"], payload)
-            self._send({"op": "value"}, lambda writer: writer.write(value), containers, before)
+            with self._interrupts.heeded():
+                value = self._do(message["op"], payload)
         except Closed:
             raise
         except BaseException as error:  # the learner's code may raise anything
-            self._send({"op": "error", "error": describe_error(error)}, None, containers, before)
+            answer = {"op": "error", "error": describe_error(error)}
+        try:
+            self._send(answer, lambda writer: writer.write(value), containers, before)
         finally:
             self._containers.pop()
 
     def _do(self, op: str, payload: Any) -> Any:
         names = self._shell.user_ns
         if op == "run":
-            run = self._shell.run(payload)
-            return {"outputs": run.outputs, "error": run.error and describe_error(run.error)}
+            return {"outputs": self._shell.run(payload).outputs}
         if op == "names":
             return {name: names[name] for name in payload if name in names}
         if op == "bind":
@@ -125,13 +187,13 @@ class Session:
             gone = self._objects.pop(number, None)
             self._object_numbers.pop(id(gone), None)
         self._shared.apply(message["news"], reader)
-        # all containers first, empty: they may hold each other
-        self._opened = [_EMPTY[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
+        opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
+        self._opened = opened
         contents, payload = self.load(buffers[message["payload"]])
-        for container, content in zip(self._opened, contents, strict=True):
+        for container, content in zip(opened, contents, strict=True):
             if content is not None:
-                (container.extend if isinstance(container, list) else container.update)(content)
-        return payload, self._opened
+                refill(container, content)
+        return payload, opened
 
     def load(self, data: bytes | bytearray) -> Any:
         """Unpickles what a judge sent. Code may come this way, and only this way."""
@@ -152,22 +214,22 @@ class Session:
     def _send(
         self,
         message: dict[str, Any],
-        write: Callable[[Writer], Any] | None,
+        write: Callable[[Writer], Any],
         containers: list[Any] | None = None,
         before: list[Any] | None = None,
     ) -> None:
         writer = Writer(self._refer)
         try:
-            value = write(writer) if write else None
+            value = write(writer)
             changed = [
                 [i, self._contents(container, writer)]
                 for i, (container, old) in enumerate(zip(containers or [], before or [], strict=False))
                 if _differs(container, old)
             ]
             news = self._shared.changes(writer)
-        except (TypeError, ValueError, RecursionError, AttributeError) as error:
+        except BaseException as error:  # the learner's classes may take part in this
             message = {"op": "error", "error": describe_error(error)}
-            value, changed, news = None, [], []
+            value, changed, news, writer = None, [], [], Writer(self._refer)
         self._channel.send({**message, "value": value, "news": news, "containers": changed}, writer.buffers)
 
     def _contents(self, container: Any, writer: Writer) -> Any:
@@ -179,29 +241,27 @@ class Session:
 
     def _refer(self, value: Any) -> list[Any] | None:
         """The reference by which the judge knows an object, or None for plain data."""
+        kind = type(value)
         if self._containers and (index := self._containers[-1].get(id(value))) is not None:
             return ["k", index]
-        if type(value) in _PLAIN or type(value).__module__ == "numpy":
+        if kind in _PLAIN or is_plain_array(value):
             return None
-        if isinstance(value, Callback) and value._session is self:
+        if kind is Callback:
             return ["cb", value._number]
         if (number := self._shared.number(value)) is not None:
             return ["h", number]
-        kind = kind_of(value)
-        if kind == "tensor" or (kind == "module" and is_library_module(value)):
+        if kind_of(value) in ("tensor", "module"):
             return ["h", self._shared.share(value)]
         torch = torch_module()
-        if torch is not None and type(value) in (torch.Size, torch.dtype, torch.device):
+        if torch is not None and kind in (torch.Size, torch.dtype, torch.device):
             return None
         number = self._object_numbers.get(id(value))
         if number is None or self._objects.get(number) is not value:
-            number = len(self._objects) + 1
-            while number in self._objects:
-                number += 1
+            self._count += 1
+            number = self._count
             self._objects[number] = value
             self._object_numbers[id(value)] = number
-        classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
-        return ["r", number, classes]
+        return ["r", number, class_names(kind)]
 
 
 class _SandboxShared(Shared):
@@ -210,18 +270,14 @@ class _SandboxShared(Shared):
         self._session = session
 
     def write_module(self, module: Any, writer: Writer) -> list[Any]:
-        """A module the learner made crosses as data: the name of its library class, and what it holds."""
-        return [f"{type(module).__module__}:{type(module).__qualname__}", self._describe(module)]
+        """A module the learner made: its classes, whether it is nothing but data, and what it holds."""
+        return [class_names(type(module)), is_data(module), self._describe(module)]
 
     def make_module(self, fields: list[Any], reader: Reader) -> tuple[Any, Callable[[], None]]:
         kind, state = fields
-        cls = self._session.load(bytes.fromhex(kind))
+        cls = self._session.load(reader.buffer(kind))
         module = cls.__new__(cls)
-
-        def fill() -> None:
-            module.__dict__.update(self._session.load(bytes.fromhex(state)))
-
-        return module, fill
+        return module, lambda: module.__dict__.update(self._session.load(reader.buffer(state)))
 
 
 class _Unpickler(pickle.Unpickler):
@@ -233,50 +289,58 @@ class _Unpickler(pickle.Unpickler):
         return self._session.resolve(reference)
 
 
-def is_library_module(module: Any) -> bool:
-    """Whether a module is of one of torch.nn's own classes, all the way down."""
-    return all(type(m).__module__.startswith("torch.nn.modules.") for m in module.modules())
+def class_names(kind: type) -> list[str]:
+    """A class and those it comes from, nearest first, as module:name."""
+    return [f"{c.__module__}:{c.__qualname__}" for c in kind.__mro__]
+
+
+def is_data(module: Any) -> bool:
+    """Whether a module is of one of torch.nn's own classes and has no code of its own: no hooks, no functions."""
+    if not type(module).__module__.startswith("torch.nn.modules."):
+        return False
+    return not (module._forward_hooks or module._forward_pre_hooks or machinery(module))
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
     """An exception as data: the names of its classes, its arguments, and the learner's own lines."""
-    frames = [
-        f"line {frame.lineno}, in {frame.name}: {frame.line}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.startswith("<ipython-input") or "ipykernel" in frame.filename
-    ]
-    args = [a for a in error.args if a is None or type(a) in (str, int, float, bool)]
-    return {
-        "classes": [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"],
-        "name": type(error).__name__,
-        "args": args if len(args) == len(error.args) else [_text(error)],
-        "lines": frames[-8:],
-    }
-
-
-def _text(error: BaseException) -> str:
     try:
-        return str(error)
-    except Exception:
-        return "(its text cannot be had)"
+        args = list(error.args)
+        if not all(a is None or type(a) in (str, float, bool) or (type(a) is int and abs(a) < 2**62) for a in args):
+            args = [str(error)]
+        frames = [
+            f"line {frame.lineno}, in {frame.name}: {frame.line}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename.startswith("<ipython-input")
+        ]
+        classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
+        thrown = vars(error).get("thrown")  # set on what a callback raised in the judge
+        said = {"classes": classes, "name": type(error).__name__, "args": args, "lines": frames[-8:]}
+        return said | ({"thrown": thrown} if type(thrown) is int else {})
+    except BaseException:  # the learner's classes may take part in this too
+        return {"classes": [], "name": "An exception", "args": ["its text cannot be had"], "lines": []}
 
 
-_PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
-_PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
-
-
-_EMPTY: dict[str, Callable[[], Any]] = {"list": list, "dict": dict, "set": set}
+def refill(container: Any, items: Any) -> None:
+    """Makes a list, dict or set hold these items (pairs, for a dict), and no others."""
+    container.clear()
+    if isinstance(container, list):
+        container.extend(items)
+    elif isinstance(container, dict):
+        dict.update(container, items)  # a Counter's own update would count
+    else:
+        container.update(items)
 
 
 def _differs(container: Any, old: Any) -> bool:
+    if isinstance(container, np.ndarray):
+        return container.tobytes() != old.tobytes()
+    if len(container) != len(old):
+        return True
     if isinstance(container, dict):
-        pairs = zip(container.items(), old.items(), strict=False)
-        return len(container) != len(old) or any(k is not a or v is not b for (k, v), (a, b) in pairs)
-    if isinstance(container, list):
-        return len(container) != len(old) or any(a is not b for a, b in zip(container, old, strict=False))
+        return any(k is not a or v is not b for (k, v), (a, b) in zip(container.items(), old.items(), strict=True))
     if isinstance(container, set):
         return {id(v) for v in container} != {id(v) for v in old}
-    return container.tobytes() != old.tobytes()
+    return any(a is not b for a, b in zip(container, old, strict=True))
 
 
 def _no_references(tag: str, fields: list[Any]) -> Any:

@@ -7,6 +7,7 @@ A request carries file descriptors: the channels that the new process is to spea
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -16,11 +17,12 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.limits import Limits
+from autograder.limits import Limits, bound_memory
+from autograder.sandbox import isolation
 from autograder.wire import Channel
 
 # What a warm process, and so the learner's code, may see of the grader's environment.
@@ -28,6 +30,15 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
 # Libraries that import much of themselves only when first used: torch does at the first optimizer.
 LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where learners' code runs: in a copy of ``files``, shut in or not, with ``hide`` out of its sight."""
+
+    files: Path
+    isolate: bool = True
+    hide: tuple[Path, ...] = ()
 
 
 class Warm:
@@ -38,7 +49,8 @@ class Warm:
         environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
         environment |= dict.fromkeys(SINGLE_THREADED, "1")
         environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-        command = [sys.executable, "-I", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
+        # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
+        command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL
         )
@@ -46,16 +58,19 @@ class Warm:
         self._sock = ours
         self._lock = threading.Lock()
 
-    def fork(self, kind: str, channels: list[socket.socket], **options: Any) -> int:
+    def fork(self, kind: str, channels: list[socket.socket], place: Place, limits: Limits) -> int:
         """A new process, 'judge' or 'sandbox', that speaks over ``channels``; gives its process id.
 
         Raises OSError where the new process could not be shut in as it was asked to be.
         """
         reader, writer = os.pipe()
         with self._lock:
-            request = json.dumps({"kind": kind, **options}).encode()
-            socket.send_fds(self._sock, [request], [*(c.fileno() for c in channels), writer])
-        os.close(writer)
+            try:
+                options = {"files": str(place.files), "isolate": place.isolate, "hide": [str(p) for p in place.hide]}
+                request = json.dumps({"kind": kind, "limits": asdict(limits), **options}).encode()
+                socket.send_fds(self._sock, [request], [*(c.fileno() for c in channels), writer])
+            finally:
+                os.close(writer)
         with os.fdopen(reader) as birth:
             said = birth.readline().strip()
         if not said.isdigit():
@@ -81,7 +96,10 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
             importlib.import_module(module)
     for library, late in LATE_PARTS.items():
         if library in sys.modules:
-            importlib.import_module(late)
+            with contextlib.suppress(Exception):
+                importlib.import_module(late)
+    readable = isolation.readable()
+    gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     while True:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
@@ -90,15 +108,16 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         if os.fork() == 0:
             sock.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _become(json.loads(data), fds)
+            _become(json.loads(data), fds, readable)
         for fd in fds:
             os.close(fd)
 
 
-def _become(request: dict[str, Any], fds: list[int]) -> None:
+def _become(request: dict[str, Any], fds: list[int], readable: list[str]) -> None:
     """Lives as a judge or a sandbox, and never returns."""
     *sockets, birth = fds
     try:
+        isolation.die_with_parent()
         _seed()
         channels = [Channel(socket.socket(fileno=fd)) for fd in sockets]
         if request["kind"] == "judge":
@@ -108,7 +127,7 @@ def _become(request: dict[str, Any], fds: list[int]) -> None:
             os.close(birth)
             run.main(*channels)
         else:
-            _become_sandbox(channels[0], birth, request)
+            _become_sandbox(channels[0], birth, request, readable)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(birth, f"{type(error).__name__}: {error}\n".encode())
@@ -120,24 +139,26 @@ def _become(request: dict[str, Any], fds: list[int]) -> None:
         os._exit(0)
 
 
-def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any]) -> None:
-    from autograder.sandbox import isolation
+def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], readable: list[str]) -> None:
     from autograder.sandbox.session import Session
     from autograder.shell import make_shell
 
     def born(pid: int) -> None:
         os.write(birth, f"{pid}\n".encode())
 
-    files = Path(request["files"])
+    files, limits = Path(request["files"]), Limits(**request["limits"])
     if request["isolate"]:
-        isolation.isolate(files, Limits(**request["limits"]), channel.sock.fileno(), born)
+        visible = isolation.Visible(files, tuple(readable), tuple(request["hide"]))
+        isolation.isolate(visible, limits, channel.sock.fileno(), born)
     else:
+        os.setsid()  # so that what it starts can be ended with it
         os.chdir(files)
         born(os.getpid())
         isolation.keep_only(channel.sock.fileno())
+        bound_memory(limits)
     sys.path.insert(0, str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    Session(channel, make_shell()).serve()
+    Session(channel, make_shell(int(limits.output_kib * 1024))).serve()
 
 
 def _seed() -> None:
@@ -148,11 +169,6 @@ def _seed() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
         sys.modules["torch"].set_num_threads(1)
-
-
-def options(files: Path, limits: Limits, *, isolate: bool) -> dict[str, Any]:
-    """What :meth:`Warm.fork` needs to know of a sandbox."""
-    return {"files": str(files), "limits": asdict(limits), "isolate": isolate}
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ device = pick_device()
 patience = scale.choose(
     offline="all its experiments together take about two minutes on two cores",
     quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads the full data set, and its experiments take a few minutes on a GPU",
+    full="it downloads data and weights, and wants a GPU",
 )
 print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
 
@@ -137,7 +137,8 @@ display(
 #
 # $$\hat\mu \leftarrow (1-m)\,\hat\mu + m\,\mu_B,\qquad \hat\sigma^2 \leftarrow (1-m)\,\hat\sigma^2 + m\,\sigma_B^2 ,$$
 #
-# with the layer's *momentum* $m$; the variance is the unbiased one. In code:
+# with the layer's *momentum* $m$. (This variance is the unbiased one: divided by one less than the number of values.)
+# In code:
 
 # %%
 torch.manual_seed(0)
@@ -161,8 +162,8 @@ print(f"m = {m}; the running mean was 0 and is now", [round(value, 2) for value 
 #
 # $$\hat\mu_n = (1-m)^n\,\hat\mu_0 + m\sum_{k=1}^{n}(1-m)^{n-k}\,\mu_{B_k}.$$
 #
-# With $m = 0.1$ and $n = 100$ that is $0.9^{100}$, less than three hundred-thousandths. The network was as good as
-# told that the world is made of clothes.
+# With $m = 0.1$ and $n = 100$ that is $0.9^{100}$, less than three hundred-thousandths. What a million photos left there,
+# a hundred small batches have overwritten.
 #
 # The first BatchNorm layer shows it cleanly, because what it reads comes from a convolution that does not change. We
 # replay the batches, take one of its channels, and put the formula beside the layer.
@@ -386,7 +387,7 @@ display(Markdown(f"After {asked[-1]} batches the largest change of a logit is **
 
 # %% tags=["experiment"]
 probe = scale.experiment(
-    offline={"seeds": 3, "photos": 200, "batch": 20, "epochs": 3},
+    offline={"seeds": 3, "photos": 300, "batch": 30, "epochs": 3},
     quick={"seeds": 1, "photos": 20, "batch": 10, "epochs": 1},
     full={"seeds": 5, "photos": 3000, "batch": 30, "epochs": 3},
 )
@@ -740,7 +741,8 @@ display(
 # %% [markdown]
 # The gradient reaches the stem through every stage behind it. They owe nothing for their own weights, but an activation
 # must remember where it was cut off to pass a gradient on, and PyTorch keeps more than the least it needs. Freezing
-# saves where it is done from the input on. A frozen stage *behind* a trainable one is paid for nearly in full.
+# saves memory where it is done from the input on. Behind a trainable stage, a frozen one holds nearly what it would hold
+# unfrozen.
 #
 # ## What it buys
 #
@@ -757,7 +759,7 @@ display(
 
 # %% tags=["experiment"]
 size = scale.experiment(
-    offline={"seeds": 3, "photos": 200, "batch": 20, "passes": {"probe": 30, "partial": 5, "full": 3, "scratch": 3}},
+    offline={"seeds": 3, "photos": 300, "batch": 30, "passes": {"probe": 30, "partial": 5, "full": 3, "scratch": 3}},
     quick={"seeds": 2, "photos": 20, "batch": 10, "passes": {"probe": 2, "partial": 1, "full": 1, "scratch": 1}},
     full={"seeds": 5, "photos": 3000, "batch": 30, "passes": {"probe": 30, "partial": 6, "full": 3, "scratch": 3}},
 )
@@ -875,7 +877,7 @@ display(
 #
 # Which stages carry over to another task? J. Yosinski et al. cut networks at every depth and measured it:
 # [How transferable are features in deep neural networks?](https://arxiv.org/abs/1411.1792) (2014). And is the better
-# ImageNet network the better backbone? S. Kornblith et al. asked sixteen of them:
+# ImageNet network the better backbone? S. Kornblith et al. measured sixteen of them on twelve data sets:
 # [Do Better ImageNet Models Transfer Better?](https://arxiv.org/abs/1805.08974) (2019).
 #
 # What else BatchNorm does behind your back, and where the refreshed statistics come from: Y. Wu and J. Johnson,

@@ -1,6 +1,6 @@
 """Wrong and right implementations of lesson 04's exercises: they prove its checks.
 
-The first word of a wrong one's misconception is what its card must name.
+Each stands alone with ``torch`` and ``nn``. A wrong one comes with the misconception that its card must name.
 """
 
 import torch
@@ -9,7 +9,6 @@ from torch import nn
 from course.mutants import Mutants
 
 mutants = Mutants()
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 # -- freeze ----------------------------------------------------------------------------------------------
 
@@ -27,16 +26,36 @@ def first_level_only(model, except_for):
 
 
 @mutants.wrong("freeze", "still-trainable")
-def skips_norms(model, except_for):
+def innermost_layers_only(model, except_for):
+    for module in model.modules():
+        if not list(module.children()):
+            module.requires_grad_(False)
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        if parameter.dim() > 1:
-            parameter.requires_grad = any(name == one or name.startswith(one + ".") for one in except_for)
+        if any(name == one or name.startswith(one + ".") for one in except_for):
+            parameter.requires_grad = True
+
+
+@mutants.wrong("freeze", "still-trainable")
+def remembers_earlier_names(model, except_for):
+    opened = model.__dict__.setdefault("opened", set())
+    opened.update(except_for)
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if any(name == one or name.startswith(one + ".") for one in opened):
+            parameter.requires_grad = True
 
 
 @mutants.wrong("freeze", "listed-frozen")
 def freezes_all(model, except_for):
     for parameter in model.parameters():
         parameter.requires_grad = False
+
+
+@mutants.wrong("freeze", "listed-frozen")
+def freezes_all_and_empties_the_list(model, except_for):
+    model.requires_grad_(False)
+    if isinstance(except_for, list):
+        except_for.clear()
 
 
 @mutants.wrong("freeze", "listed-frozen")
@@ -53,21 +72,38 @@ def never_opens(model, except_for):
 
 
 @mutants.wrong("freeze", "listed-frozen")
-def direct_children_by_name(model, except_for):
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        parameter.requires_grad = name.split(".")[0] in except_for
+def names_of_layers_only(model, except_for):
+    model.requires_grad_(False)
+    for name, module in model.named_modules(remove_duplicate=False):
+        if name in except_for:
+            module.requires_grad_(True)
 
 
 @mutants.wrong("freeze", "look-alike")
 def prefix_without_dot(model, except_for):
+    model.requires_grad_(False)
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        parameter.requires_grad = any(name.startswith(one) for one in except_for)
+        if name.startswith(tuple(except_for)):
+            parameter.requires_grad = True
 
 
 @mutants.wrong("freeze", "look-alike")
-def name_anywhere(model, except_for):
+def any_word_of_the_path(model, except_for):
+    model.requires_grad_(False)
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        parameter.requires_grad = any(one in name for one in except_for)
+        covered = any(name == one or name.startswith(one + ".") for one in except_for)
+        if covered or set(name.split(".")) & set(except_for):
+            parameter.requires_grad = True
+
+
+@mutants.wrong("freeze", "look-alike")
+def dots_match_anything(model, except_for):
+    import re
+
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if any(re.match(rf"{one}(\.|$)", name) for one in except_for):
+            parameter.requires_grad = True
 
 
 @mutants.wrong("freeze", "shared-frozen")
@@ -85,23 +121,42 @@ def last_name_wins(model, except_for):
 @mutants.wrong("freeze", "modes-changed")
 def freezes_and_evals(model, except_for):
     model.eval()
-    named = list(model.named_parameters(remove_duplicate=False))
-    for _, parameter in named:
-        parameter.requires_grad = False
-    for name, parameter in named:
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         if any(name == one or name.startswith(one + ".") for one in except_for):
             parameter.requires_grad = True
 
 
 @mutants.wrong("freeze", "values-changed")
-def resets_the_head(model, except_for):
-    named = list(model.named_parameters(remove_duplicate=False))
-    for _, parameter in named:
-        parameter.requires_grad = False
-    for name, parameter in named:
+def clears_the_statistics(model, except_for):
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         if any(name == one or name.startswith(one + ".") for one in except_for):
             parameter.requires_grad = True
-            parameter.data.mul_(0.5)
+    for module in model.modules():
+        if hasattr(module, "reset_running_stats"):
+            module.reset_running_stats()
+
+
+@mutants.wrong("freeze", "buffer-asks-gradient")
+def buffers_too(model, except_for):
+    named = list(model.state_dict(keep_vars=True).items())
+    for _, tensor in named:
+        tensor.requires_grad_(False)
+    for name, tensor in named:
+        if tensor.is_floating_point() and any(name.startswith(one + ".") or name == one for one in except_for):
+            tensor.requires_grad_(True)
+
+
+@mutants.wrong("freeze", "settings-changed")
+def stops_the_statistics(model, except_for):
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if any(name == one or name.startswith(one + ".") for one in except_for):
+            parameter.requires_grad = True
+    for module in model.modules():
+        if hasattr(module, "running_mean") and not module.weight.requires_grad:
+            module.momentum = 0.0
 
 
 @mutants.wrong("freeze", "layers-changed")
@@ -139,8 +194,8 @@ def by_words(model, except_for):
 @mutants.right("freeze")
 def by_recursion(model, except_for):
     def walk(module, path):
-        for name, parameter in module._parameters.items():
-            if parameter is not None and ".".join([*path, name]) in except_for:
+        for name, parameter in module.named_parameters(recurse=False):
+            if ".".join([*path, name]) in except_for:
                 parameter.requires_grad = True
         for name, child in module._modules.items():
             if ".".join([*path, name]) in except_for:
@@ -151,6 +206,21 @@ def by_recursion(model, except_for):
     for parameter in model.parameters():
         parameter.requires_grad = False
     walk(model, [])
+
+
+@mutants.right("freeze")
+def uses_up_the_list(model, except_for):
+    left = except_for if isinstance(except_for, list) else list(except_for)
+    for tensor in model.state_dict(keep_vars=True).values():
+        tensor.requires_grad_(False)
+    while left:
+        name = left.pop()
+        try:
+            model.get_parameter(name).requires_grad_()
+        except AttributeError:
+            module = model.get_submodule(name)
+            module.requires_grad_()
+            module.opened = True  # noted for later
 
 
 # -- trainable_report --------------------------------------------------------------------------------------
@@ -169,10 +239,16 @@ def returns_tensors(model):
 
 
 @mutants.wrong("trainable_report", "not-a-report")
-def returns_fractions(model):
-    total = sum(p.numel() for p in model.parameters())
+def returns_floats(model):
+    total = float(sum(p.numel() for p in model.parameters()))
+    trainable = float(sum(p.numel() for p in model.parameters() if p.requires_grad))
+    return {"trainable": trainable, "frozen": total - trainable, "total": total}
+
+
+@mutants.wrong("trainable_report", "not-a-report")
+def leaves_out_the_total(model):
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {"trainable": trainable / total, "frozen": 1 - trainable / total, "total": 1.0}
+    return {"trainable": trainable, "frozen": sum(p.numel() for p in model.parameters()) - trainable}
 
 
 @mutants.wrong("trainable_report", "counted-tensors")
@@ -203,9 +279,55 @@ def swapped(model):
     return {"trainable": total - trainable, "frozen": trainable, "total": total}
 
 
+@mutants.wrong("trainable_report", "wrong-split")
+def asks_for_gradients(model):
+    trainable = sum(p.numel() for p in model.parameters() if p.grad is not None)
+    total = sum(p.numel() for p in model.parameters())
+    return {"trainable": trainable, "frozen": total - trainable, "total": total}
+
+
+@mutants.wrong("trainable_report", "wrong-split")
+def whole_layers(model):
+    seen, report = set(), {"trainable": 0, "frozen": 0, "total": 0}
+    for module in model.modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
+        seen.update(id(p) for p in own)
+        report["trainable" if any(p.requires_grad for p in own) else "frozen"] += sum(p.numel() for p in own)
+    return report | {"total": report["trainable"] + report["frozen"]}
+
+
+@mutants.wrong("trainable_report", "wrong-split")
+def remembers_the_model(model):
+    cache = remembers_the_model.__dict__
+    if id(model) not in cache:
+        trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in model.parameters())
+        cache[id(model)] = model, {"trainable": trainable, "frozen": total - trainable, "total": total}
+    return cache[id(model)][1]
+
+
 @mutants.wrong("trainable_report", "miscounted")
 def weights_only(model):
     ps = [p for p in model.parameters() if p.dim() > 1]
+    trainable = sum(p.numel() for p in ps if p.requires_grad)
+    total = sum(p.numel() for p in ps)
+    return {"trainable": trainable, "frozen": total - trainable, "total": total}
+
+
+@mutants.wrong("trainable_report", "miscounted")
+def again_at_every_level(model):
+    ps = [p for module in model.modules() for p in module.parameters()]
+    trainable = sum(p.numel() for p in ps if p.requires_grad)
+    total = sum(p.numel() for p in ps)
+    return {"trainable": trainable, "frozen": total - trainable, "total": total}
+
+
+@mutants.wrong("trainable_report", "miscounted")
+def equal_values_count_once(model):
+    ps = []
+    for p in model.parameters():
+        if not any(torch.equal(p, other) for other in ps):
+            ps.append(p)
     trainable = sum(p.numel() for p in ps if p.requires_grad)
     total = sum(p.numel() for p in ps)
     return {"trainable": trainable, "frozen": total - trainable, "total": total}
@@ -218,6 +340,14 @@ def freezes_while_counting(model):
         report["trainable" if parameter.requires_grad else "frozen"] += parameter.numel()
         parameter.requires_grad = False
     return report | {"total": report["trainable"] + report["frozen"]}
+
+
+@mutants.wrong("trainable_report", "gradients-changed")
+def tidies_up(model):
+    model.zero_grad()
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    return {"trainable": trainable, "frozen": total - trainable, "total": total}
 
 
 @mutants.right("trainable_report")
@@ -245,6 +375,13 @@ def by_address(model):
     return {"total": trainable + frozen, "frozen": frozen, "trainable": trainable, **extra}
 
 
+@mutants.right("trainable_report")
+def with_a_mask(model):
+    sizes = torch.tensor([p.numel() for p in model.parameters()])
+    mask = torch.tensor([p.requires_grad for p in model.parameters()])
+    return {"total": int(sizes.sum()), "trainable": sizes[mask].sum().item(), "frozen": sizes[~mask].sum().item()}
+
+
 # -- train_mode_keep_frozen_bn -------------------------------------------------------------------------------
 
 
@@ -256,7 +393,8 @@ def plain_train(model):
 @mutants.wrong("train_mode_keep_frozen_bn", "bn-statistics-moved")
 def train_comes_last(model):
     for module in model.modules():
-        if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters()):
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
             module.eval()
     model.train()
 
@@ -265,7 +403,8 @@ def train_comes_last(model):
 def direct_children_only(model):
     model.train()
     for module in model.children():
-        if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters()):
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
             module.eval()
 
 
@@ -277,11 +416,43 @@ def only_2d(model):
             module.eval()
 
 
+@mutants.wrong("train_mode_keep_frozen_bn", "bn-statistics-moved")
+def exact_types(model):
+    model.train()
+    for module in model.modules():
+        is_norm = type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
+            module.eval()
+
+
+@mutants.wrong("train_mode_keep_frozen_bn", "bn-statistics-moved")
+def asks_the_parent(model):
+    model.train()
+    for parent in model.modules():
+        for module in parent.children():
+            is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+            if is_norm and not any(p.requires_grad for p in parent.parameters()):
+                module.eval()
+
+
+@mutants.wrong("train_mode_keep_frozen_bn", "bn-statistics-moved")
+def stops_them_later(model):
+    def stop(module, inputs):
+        module.eval()
+
+    model.train()
+    for module in model.modules():
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
+            module.register_forward_pre_hook(stop)
+
+
 @mutants.wrong("train_mode_keep_frozen_bn", "bn-batch-statistics")
 def momentum_zero(model):
     model.train()
     for module in model.modules():
-        if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters()):
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
             module.momentum = 0.0
 
 
@@ -289,7 +460,8 @@ def momentum_zero(model):
 def stops_tracking(model):
     model.train()
     for module in model.modules():
-        if isinstance(module, NORMS) and not any(p.requires_grad for p in module.parameters()):
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
             module.eval()
             module.track_running_stats = False
 
@@ -299,11 +471,18 @@ def everything_eval(model):
     model.eval()
 
 
+@mutants.wrong("train_mode_keep_frozen_bn", "not-training")
+def norms_alone(model):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.train(any(p.requires_grad for p in module.parameters()))
+
+
 @mutants.wrong("train_mode_keep_frozen_bn", "trainable-bn-stopped")
 def every_bn_eval(model):
     model.train()
     for module in model.modules():
-        if isinstance(module, NORMS):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.eval()
 
 
@@ -311,8 +490,21 @@ def every_bn_eval(model):
 def weight_alone(model):
     model.train()
     for module in model.modules():
-        if isinstance(module, NORMS) and not module.weight.requires_grad:
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not module.weight.requires_grad:
             module.eval()
+
+
+@mutants.wrong("train_mode_keep_frozen_bn", "trainable-bn-stopped")
+def stopped_for_good(model):
+    stopped = model.__dict__.setdefault("stopped", set())
+    for module in model.modules():
+        is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+        if is_norm and not any(p.requires_grad for p in module.parameters()):
+            stopped.add(module)
+    model.train()
+    for module in stopped:
+        module.eval()
 
 
 @mutants.wrong("train_mode_keep_frozen_bn", "only-batchnorm")
@@ -333,13 +525,24 @@ def any_tracking_norm(model):
             module.eval()
 
 
-@mutants.wrong("train_mode_keep_frozen_bn", "not-training")
-def never_back_to_train(model):
-    if not model.training:
-        model.training = True
+@mutants.wrong("train_mode_keep_frozen_bn", "flags-changed")
+def freezes_every_bn(model):
+    model.train()
     for module in model.modules():
-        if isinstance(module, NORMS):
-            module.training = any(p.requires_grad for p in module.parameters())
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.requires_grad_(False)
+            module.eval()
+
+
+@mutants.wrong("train_mode_keep_frozen_bn", "values-changed")
+def starts_statistics_anew(model):
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            if any(p.requires_grad for p in module.parameters()):
+                module.reset_running_stats()
+            else:
+                module.eval()
 
 
 @mutants.right("train_mode_keep_frozen_bn")
@@ -359,6 +562,20 @@ def sets_each_mode(model):
     return model
 
 
+@mutants.right("train_mode_keep_frozen_bn")
+def from_the_top_down(model):
+    learnt = {id(p) for p in model.parameters() if p.requires_grad}
+
+    def walk(module):
+        module.training = True
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.training = not learnt.isdisjoint(id(p) for p in (module.weight, module.bias))
+        for child in module.children():
+            walk(child)
+
+    walk(model)
+
+
 # -- unfreeze_to ---------------------------------------------------------------------------------------------
 
 
@@ -369,6 +586,38 @@ def only_opens(model, stage):
         found = found or name == stage
         if found:
             child.requires_grad_(True)
+
+
+@mutants.wrong("unfreeze_to", "earlier-trainable")
+def the_other_way_round(model, stage):
+    found = True
+    for name, child in model.named_children():
+        child.requires_grad_(found)
+        found = found and name != stage
+
+
+@mutants.wrong("unfreeze_to", "earlier-trainable")
+def one_too_early(model, stage):
+    names = [name for name, _ in model.named_children()]
+    for i, child in enumerate(model.children(), start=1):
+        child.requires_grad_(i >= names.index(stage))
+
+
+@mutants.wrong("unfreeze_to", "earlier-trainable")
+def outermost_parameters_only(model, stage):
+    found = False
+    for name, child in model.named_children():
+        found = found or name == stage
+        for parameter in child.parameters(recurse=False):
+            parameter.requires_grad = found
+
+
+@mutants.wrong("unfreeze_to", "earlier-trainable")
+def never_back_towards_the_head(model, stage):
+    names = [name for name, _ in model.named_children()]
+    model.__dict__["first"] = min(model.__dict__.get("first", len(names)), names.index(stage))
+    for i, child in enumerate(model.children()):
+        child.requires_grad_(i >= model.__dict__["first"])
 
 
 @mutants.wrong("unfreeze_to", "later-frozen")
@@ -385,12 +634,31 @@ def stage_left_out(model, stage):
         found = found or name == stage
 
 
-@mutants.wrong("unfreeze_to", "earlier-trainable")
-def the_other_way_round(model, stage):
-    found = True
+@mutants.wrong("unfreeze_to", "later-frozen")
+def only_closes(model, stage):
     for name, child in model.named_children():
+        if name == stage:
+            break
+        child.requires_grad_(False)
+
+
+@mutants.wrong("unfreeze_to", "later-frozen")
+def waits_for_a_parameter(model, stage):
+    found = False
+    for name, parameter in model.named_parameters():
+        found = found or name.split(".")[0] == stage
+        parameter.requires_grad = found
+
+
+@mutants.wrong("unfreeze_to", "later-frozen")
+def keeps_norms_frozen(model, stage):
+    found = False
+    for name, child in model.named_children():
+        found = found or name == stage
         child.requires_grad_(found)
-        found = found and name != stage
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.requires_grad_(False)
 
 
 @mutants.wrong("unfreeze_to", "wrong-order")
@@ -400,20 +668,27 @@ def alphabetical(model, stage):
 
 
 @mutants.wrong("unfreeze_to", "another-layer")
-def prefix_of_parameter(model, stage):
+def stage_in_a_name(model, stage):
     found = False
     for name, parameter in model.named_parameters():
         found = found or stage in name
         parameter.requires_grad = found
 
 
-@mutants.wrong("unfreeze_to", "later-frozen")
-def never_freezes_back_open(model, stage):
+@mutants.wrong("unfreeze_to", "another-layer")
+def begins_like_the_stage(model, stage):
     found = False
     for name, child in model.named_children():
-        found = found or name == stage
-        for parameter in child.parameters():
-            parameter.requires_grad = found and parameter.requires_grad
+        found = found or name.startswith(stage)
+        child.requires_grad_(found)
+
+
+@mutants.wrong("unfreeze_to", "another-layer")
+def stage_begins_like_it(model, stage):
+    found = False
+    for name, child in model.named_children():
+        found = found or stage.startswith(name)
+        child.requires_grad_(found)
 
 
 @mutants.wrong("unfreeze_to", "modes-changed")
@@ -423,6 +698,27 @@ def modes_too(model, stage):
         found = found or name == stage
         child.requires_grad_(found)
         child.train(found)
+
+
+@mutants.wrong("unfreeze_to", "values-changed")
+def starts_anew(model, stage):
+    found = False
+    for name, child in model.named_children():
+        found = found or name == stage
+        child.requires_grad_(found)
+        for module in child.modules():
+            if found and hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+
+
+@mutants.wrong("unfreeze_to", "layers-changed")
+def wraps_the_frozen(model, stage):
+    found = False
+    for name, child in list(model.named_children()):
+        found = found or name == stage
+        child.requires_grad_(found)
+        if not found:
+            setattr(model, name, nn.Sequential(child))
 
 
 @mutants.right("unfreeze_to")
@@ -442,6 +738,25 @@ def from_the_back(model, stage):
             break
 
 
+@mutants.right("unfreeze_to")
+def by_first_words(model, stage):
+    order = list(dict(model.named_children()))
+    trainable = set(order[order.index(stage) :])
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.partition(".")[0] in trainable)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+@mutants.right("unfreeze_to")
+def with_one_iterator(model, stage):
+    target, children = getattr(model, stage), iter(model.children())
+    for child in children:
+        child.requires_grad_(child is target)
+        if child is target:
+            break
+    nn.ModuleList(children).requires_grad_(True)
+
+
 # -- build_optimizer -----------------------------------------------------------------------------------------
 
 
@@ -450,10 +765,51 @@ def takes_everything(model, lr, weight_decay, momentum):
     return torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
 
 
+@mutants.wrong("build_optimizer", "frozen-moved")
+def clears_frozen_gradients_once(model, lr, weight_decay, momentum):
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            parameter.grad = None
+    return torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
+
+
+@mutants.wrong("build_optimizer", "holds-frozen")
+def rate_zero_for_the_frozen(model, lr, weight_decay, momentum):
+    groups = [{"params": [p], "lr": lr if p.requires_grad else 0.0} for p in model.parameters()]
+    return torch.optim.SGD(groups, weight_decay=weight_decay, momentum=momentum)
+
+
+@mutants.wrong("build_optimizer", "holds-frozen")
+def asks_at_each_step(model, lr, weight_decay, momentum):
+    def skip_frozen(optimizer, args, kwargs):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if not parameter.requires_grad:
+                    parameter.grad = None
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
+    optimizer.register_step_pre_hook(skip_frozen)
+    return optimizer
+
+
+@mutants.wrong("build_optimizer", "held-twice")
+def every_name(model, lr, weight_decay, momentum):
+    ps = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
+    return torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
+
+
 @mutants.wrong("build_optimizer", "not-trained")
 def only_the_last_layer(model, lr, weight_decay, momentum):
     *_, last = [m for m in model.modules() if list(m.parameters(recurse=False))]
     return torch.optim.SGD(last.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
+
+
+@mutants.wrong("build_optimizer", "not-trained")
+def over_a_copy(model, lr, weight_decay, momentum):
+    import copy
+
+    ps = [p for p in copy.deepcopy(model).parameters() if p.requires_grad]
+    return torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
 
 
 @mutants.wrong("build_optimizer", "wrong-step")
@@ -463,15 +819,15 @@ def momentum_forgotten(model, lr, weight_decay, momentum):
 
 
 @mutants.wrong("build_optimizer", "wrong-step")
-def decay_forgotten(model, lr, weight_decay, momentum):
-    ps = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.SGD(ps, lr=lr, momentum=momentum)
-
-
-@mutants.wrong("build_optimizer", "wrong-step")
 def swapped_arguments(model, lr, weight_decay, momentum):
     ps = [p for p in model.parameters() if p.requires_grad]
     return torch.optim.SGD(ps, lr, weight_decay, momentum)
+
+
+@mutants.wrong("build_optimizer", "wrong-step")
+def momentum_into_dampening(model, lr, weight_decay, momentum):
+    ps = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(ps, lr, momentum, momentum, weight_decay)
 
 
 @mutants.wrong("build_optimizer", "wrong-step")
@@ -490,6 +846,22 @@ def no_decay_on_biases(model, lr, weight_decay, momentum):
     return torch.optim.SGD(groups, lr=lr, momentum=momentum)
 
 
+@mutants.wrong("build_optimizer", "wrong-step")
+def a_faster_head(model, lr, weight_decay, momentum):
+    *_, head = model.children()
+    ps = {id(p) for p in head.parameters()}
+    groups = [{"params": [p], "lr": 10 * lr if id(p) in ps else lr} for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(groups, weight_decay=weight_decay, momentum=momentum)
+
+
+@mutants.wrong("build_optimizer", "wrong-step")
+def remembers_the_first(model, lr, weight_decay, momentum):
+    if "optimizer" not in model.__dict__:
+        ps = [p for p in model.parameters() if p.requires_grad]
+        model.__dict__["optimizer"] = torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
+    return model.__dict__["optimizer"]
+
+
 @mutants.wrong("build_optimizer", "not-sgd")
 def adam(model, lr, weight_decay, momentum):
     ps = [p for p in model.parameters() if p.requires_grad]
@@ -501,6 +873,14 @@ def opens_everything(model, lr, weight_decay, momentum):
     ps = [p for p in model.parameters() if p.requires_grad]
     model.requires_grad_(True)
     return torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
+
+
+@mutants.wrong("build_optimizer", "gradients-changed")
+def starts_without_gradients(model, lr, weight_decay, momentum):
+    ps = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
+    optimizer.zero_grad()
+    return optimizer
 
 
 @mutants.right("build_optimizer")
@@ -518,4 +898,20 @@ def a_group_for_each_layer(model, lr, weight_decay, momentum):
             optimizer = torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
         elif ps:
             optimizer.add_param_group({"params": ps})
+    return optimizer
+
+
+@mutants.right("build_optimizer")
+def many_at_once(model, lr, weight_decay, momentum):
+    named = {p: name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
+    return torch.optim.SGD(list(named), lr=lr, weight_decay=weight_decay, momentum=momentum, foreach=True)
+
+
+@mutants.right("build_optimizer")
+def settings_afterwards(model, lr, weight_decay, momentum):
+    class Plain(torch.optim.SGD):
+        pass
+
+    optimizer = Plain([p for p in model.parameters() if p.requires_grad])
+    optimizer.param_groups[0].update(lr=lr, weight_decay=weight_decay, momentum=momentum)
     return optimizer

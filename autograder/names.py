@@ -1,0 +1,106 @@
+"""Which of a notebook's names a cell's text reads and binds. The text is an instructor's, never a learner's."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+ORDER = frozenset({"lt", "le", "gt", "ge"})
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of one cell: global names that it reads or deletes, that it binds, and the statements that import.
+
+    ``operators``: of the classes that it defines, by their names in Python's operator module.
+    """
+
+    read: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+    imported: frozenset[str] = frozenset()
+    imports: tuple[str, ...] = ()
+    operators: frozenset[str] = frozenset()
+
+
+@functools.lru_cache(maxsize=4096)
+def of_cell(text: str) -> Names:
+    """The names of a cell; none where its text is not Python."""
+    try:
+        code = TransformerManager().transform_cell(text)
+        tree = ast.parse(code)
+        table = symtable.symtable(code, "<cell>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Names()
+    read, bound = set(_touched(tree)), set()
+    for scope in _scopes(table):
+        for symbol in scope.get_symbols():
+            if scope is table or symbol.is_global():
+                if symbol.is_referenced():
+                    read.add(symbol.get_name())
+                if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+                    bound.add(symbol.get_name())
+    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
+    imports = tuple(ast.unparse(node) for node in _import_statements(tree))
+    return Names(frozenset(read), frozenset(bound), frozenset(imported), imports, frozenset(_operators(tree)))
+
+
+def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    yield table
+    for child in table.get_children():
+        yield from _scopes(child)
+
+
+def _touched(tree: ast.AST) -> Iterator[str]:
+    """Names that are deleted or changed in place, which to a symbol table looks like being bound."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+            yield node.id
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+
+
+def _import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements of a cell itself, not those within its functions and classes."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _import_statements(node)
+
+
+def _operators(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for scope in _scopes(symtable.symtable(ast.unparse(node), "<class>", "exec")):
+                if isinstance(scope, symtable.Class):
+                    found = (re.fullmatch("__(.+)__", name) for name in scope.get_identifiers())
+                    yield from (match[1] for match in found if match)
+            if "total_ordering" in "".join(map(ast.unparse, node.decorator_list)):
+                yield from ORDER
+
+
+def without_failing(imports: tuple[str, ...]) -> str:
+    """Code that does these imports, each for itself: one that cannot be done leaves the others alone."""
+    done = (f"try:\n    {line}\nexcept ImportError:\n    pass\n" for line in imports if "__future__" not in line)
+    return "".join(done)
+
+
+def modules(text: str) -> set[str]:
+    """The modules that a text imports anywhere. ``from a import b`` gives ``a`` and ``a.b``, which may be one."""
+    try:
+        tree = ast.parse(TransformerManager().transform_cell(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")}
+    return found

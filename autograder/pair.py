@@ -1,0 +1,96 @@
+"""A judge and a sandbox for one notebook, and the watch over how long they take."""
+
+from __future__ import annotations
+
+import pickle
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from autograder.judge.run import Job
+from autograder.limits import Limits
+from autograder.process import Process
+from autograder.sandbox.warm import Place, Warm
+from autograder.submission import Plan
+from autograder.wire import Channel, WireError
+
+GRACE = 3.0  # seconds between asking a process to stop and ending it
+STALLED = 30.0  # seconds that half a message of the judge may take
+
+
+class Pair:
+    """Use it as a context manager: both processes, and what they left on disk, end with the block."""
+
+    def __init__(self, process: Warm, place: Place, limits: Limits) -> None:
+        self._limits = limits
+        self._isolated = place.isolate
+        self._folder = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+        self._judges_files = Path(self._folder.name, "judge")
+        shutil.copytree(place.files, self._judges_files)
+        if not place.isolate:  # shut-in code has its own copy inside
+            shutil.copytree(place.files, Path(self._folder.name, "sandbox"))
+            place = Place(Path(self._folder.name, "sandbox"), isolate=False)
+        self._processes: list[Process] = []
+        ours, judges = socket.socketpair()
+        asks, answers = socket.socketpair()
+        self._control = Channel(ours)
+        try:
+            for kind, channels in (("sandbox", [answers]), ("judge", [judges, asks])):
+                pid = process.fork(kind, channels, place, limits)
+                self._processes.append(Process(pid))
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            for one in (judges, asks, answers):
+                one.close()
+        self._sandbox, self._judge = self._processes
+
+    def __enter__(self) -> Pair:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, where: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._control.close()
+        for process in self._processes:
+            process.end(group=not self._isolated)
+        self._folder.cleanup()
+
+    def run(self, plan: Plan) -> Iterator[tuple[dict[str, Any] | None, bool]]:
+        """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
+        job = Job(plan, str(self._judges_files), self._sandbox.pid, self._limits)
+        try:
+            self._control.send({"op": "job"}, [pickle.dumps(job)])
+        except WireError:
+            yield None, True
+            return
+        end = time.monotonic() + self._limits.submission_seconds
+        for _ in plan.steps:
+            left = end - time.monotonic()
+            message, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
+            yield message, in_time
+            if message is None:
+                return
+
+    def _next(self, seconds: float) -> tuple[dict[str, Any] | None, bool]:
+        """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""
+        late = ((seconds, signal.SIGINT), (GRACE, signal.SIGKILL), (GRACE, None))
+        for number, (wait, then) in enumerate(late):
+            if select.select([self._control.sock], [], [], wait)[0]:
+                self._control.sock.settimeout(STALLED)
+                try:
+                    return self._control.receive()[0], number == 0
+                except WireError:
+                    return None, number == 0
+            if then is not None:
+                self._sandbox.signal(then)
+        return None, False
