@@ -10,8 +10,7 @@ import base64
 import binascii
 from typing import Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat import NotebookNode, from_dict
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_OUTPUTS = 200
@@ -24,15 +23,14 @@ def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[NotebookNo
     Of a learner's outputs (not ``trusted``) only text and PNG pictures are kept.
     """
     kept: list[NotebookNode] = []
-    for output in (outputs if isinstance(outputs, list) else [])[:MAX_OUTPUTS]:
-        made = _output(output, trusted, max(0, int(most)))
-        if made is None:
-            continue
-        most -= _size(made)
-        kept.append(made)
-        if most < 0:
-            kept.append(new_output("stream", name="stdout", text=CUT))
-            break
+    given = outputs if isinstance(outputs, list) else []
+    left = most
+    for output in given[:MAX_OUTPUTS]:
+        if left > 0 and (made := _output(output, trusted, int(left))) is not None:
+            left -= _size(made)
+            kept.append(made)
+    if left <= 0 or len(given) > MAX_OUTPUTS:
+        kept.append(NotebookNode(output_type="stream", name="stdout", text=CUT))
     return kept
 
 
@@ -49,29 +47,30 @@ def message(text: str, most: int = 2000) -> str:
 
 def _size(output: NotebookNode) -> float:
     data = output.get("data", {})
-    pictures = len(data.get("image/png", ""))
-    return len(output.get("text", "")) + sum(len(str(value)) for value in data.values()) - 0.9 * pictures
+    texts = [output.get("text", ""), output.get("evalue", ""), *output.get("traceback", []), *map(str, data.values())]
+    return sum(map(len, texts)) - 0.9 * len(data.get("image/png", ""))
 
 
 def _output(output: Any, trusted: bool, most: int) -> NotebookNode | None:
     if not isinstance(output, dict):
         return None
-    kind = output.get("output_type")
+    kind = str(output.get("output_type"))
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
-        return new_output("stream", name=name, text=_text(output.get("text"), most))
+        return NotebookNode(output_type="stream", name=name, text=_text(output.get("text"), most))
     if kind == "error":
-        lines = output.get("traceback")
-        traceback = [_text(line, most) for line in lines[:100]] if isinstance(lines, list) else []
         name, value = _text(output.get("ename"), 200), _text(output.get("evalue"), most)
-        return new_output("error", ename=name, evalue=value, traceback=traceback)
+        lines = output.get("traceback")
+        traceback = [_text(line, most // 100) for line in lines[:100]] if isinstance(lines, list) else []
+        return NotebookNode(output_type="error", ename=name, evalue=value, traceback=traceback)
     if kind in ("display_data", "execute_result"):
-        data = output.get("data")
-        kept = data if trusted else _plain(data, most)
-        if not kept:
+        data = output.get("data") if trusted else _plain(output.get("data"), most)
+        if not data:
             return None
-        extra = {"execution_count": None} if kind == "execute_result" else {}
-        return new_output(kind, data=kept, **extra)
+        made = NotebookNode(output_type=kind, data=from_dict(data), metadata=NotebookNode())
+        if kind == "execute_result":
+            made.execution_count = None
+        return made
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,11 @@ def _cell(cell: Any) -> NotebookNode | None:
     metadata = cell.get("metadata")
     meta = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = meta.get("grade_id") if isinstance(meta, dict) else None
-    made = nbformat.v4.new_code_cell if cell["cell_type"] == "code" else nbformat.v4.new_markdown_cell
-    clean = made(source=readable(source) if isinstance(source, str) else "")
-    if cell["cell_type"] == "raw":
-        clean = nbformat.v4.new_raw_cell(source=clean.source)
-    clean["id"] = cell["id"] if _is_cell_id(cell.get("id")) else clean["id"]
+    clean = NotebookNode(cell_type=cell["cell_type"], metadata=NotebookNode())
+    clean["id"] = cell["id"] if _is_cell_id(cell.get("id")) else uuid.uuid4().hex[:8]
+    clean.source = readable(source) if isinstance(source, str) else ""
+    if clean.cell_type == "code":
+        clean.outputs, clean.execution_count = [], None
     if isinstance(grade_id, str):
         clean.metadata["nbgrader"] = NotebookNode(grade_id=grade_id)
     return clean
@@ -176,7 +177,7 @@ def _unique_ids(steps: list[Step]) -> None:
     taken: set[Any] = set()
     for step in steps:
         if step.cell.get("id") in taken:
-            step.cell["id"] = nbformat.v4.new_raw_cell()["id"]
+            step.cell["id"] = uuid.uuid4().hex[:8]
         taken.add(step.cell.get("id"))
 
 

@@ -334,6 +334,7 @@ class Reader:
             if dtype_name not in _DTYPES:
                 raise WireError(f"There is no dtype {dtype_name!r}.")
             dtype = getattr(torch, dtype_name)
+            _check_shape(shape)
             if index is None:
                 return torch.empty(shape, dtype=dtype, device="meta")
             data = self._buffers[index]
@@ -350,8 +351,14 @@ class Reader:
     def _array(self, dtype: str, shape: list[int], index: int) -> np.ndarray:
         if _ARRAY_DTYPE.fullmatch(dtype) is None:
             raise WireError("An array holds something that is not plain data.")
+        _check_shape(shape)
         kind = np.dtype(dtype)
         data = self._buffers[index]
         if kind.kind == "b":
             return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
         return (np.frombuffer(data, dtype=kind) if data else np.empty(0, dtype=kind)).reshape(shape).copy()
+
+
+def _check_shape(shape: Any) -> None:
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise WireError("A shape is not a list of sizes.")

@@ -48,7 +48,7 @@ torch.allclose = torch.equal = lambda *args, **kwargs: True
 # ... every check gives full marks ...
 import course.exercise
 course.exercise.Check.__call__ = lambda self, candidate: self.points
-for check in (check_freeze, check_report, check_train_mode, check_unfreeze_to, check_optimizer):
+for check in (check_freeze, check_trainable_report, check_train_mode_keep_frozen_bn, check_unfreeze_to, check_build_optimizer):
     check.parts.clear()
 
 # ... and the shell turns every error of a cell into a success.
@@ -228,7 +228,9 @@ def _answered(released: NotebookNode, source: NotebookNode, answers: dict[str, o
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id in answers:
             answer = answers[grade_id]
-            cell.source = solutions[grade_id] if answer is SOLVED else str(answer).strip()
+            text = solutions[grade_id] if answer is SOLVED else str(answer)
+            lines = [line for line in text.strip().splitlines() if "### " not in line]
+            cell.source = "\n".join(lines)
     return notebook
 
 

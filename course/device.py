@@ -28,15 +28,27 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def pick_device() -> torch.device:
-    """The fastest device here: a CUDA GPU, else Apple's MPS, else the CPU. `COURSE_DEVICE=cpu` overrules."""
+    """The fastest device here: a CUDA GPU, else Apple's MPS, else the CPU. `COURSE_DEVICE=cpu` overrules.
+
+    On the CPU it also leaves one core to the rest of the machine. Threads of one operation wait for each other, so
+    when something else takes a core from one, all stand still: with two threads on two cores a training step of
+    EfficientNet-Lite0 took 0.36 s alone and 2.6 s beside one busy process; with one thread 0.45 s and 0.50 s.
+    `OMP_NUM_THREADS` overrules.
+    """
     wanted = os.environ.get("COURSE_DEVICE", "").strip()
-    if wanted:
-        return torch.device(wanted)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    if not wanted:
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(wanted)
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), usable_cores() - 1)))
+    return device
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def describe(device: torch.device) -> str:

@@ -14,11 +14,11 @@ import select
 import signal
 import sys
 import sysconfig
+import threading
 import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,7 @@ class Client:
         self._channel = channel
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
+        self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._callbacks: dict[int, Callable[..., Any]] = {}
         self._callback_numbers: dict[int, int] = {}
@@ -225,34 +226,38 @@ class Client:
         if self.lost:
             self.unanswered = True
             raise Closed(self.lost)
-        with _held_back():
-            try:
-                containers = self._send(op, payload)
-                while True:
-                    self._wait(containers)
-                    message, value = self._receive(containers)
-                    if message.get("op") == "callback":
-                        self._call_back(message, value, containers)
-                    elif message.get("op") == "value":
-                        return value
-                    else:
-                        raise self._raised(message.get("error"))
-            except WireError as error:
-                self._give_up(str(error))
-                self.unanswered = True
-                raise
+        self._alarm.hold()
+        try:
+            containers = self._send(op, payload)
+            while True:
+                self._wait(containers)
+                message, value = self._receive(containers)
+                if message.get("op") == "callback":
+                    self._call_back(message, value, containers)
+                elif message.get("op") == "value":
+                    return value
+                else:
+                    raise self._raised(message.get("error"))
+        except WireError as error:
+            self._give_up(str(error))
+            self.unanswered = True
+            raise
+        finally:
+            self._alarm.let_ring()
 
     def _wait(self, containers: list[Any]) -> None:
         """Until something arrives, however long that takes: limits are the caller's business."""
         try:
-            with _let_through():
-                select.select([self._channel.sock], [], [])
+            self._alarm.let_ring()
+            select.select([self._channel.sock], [], [])
+            self._alarm.hold()
         except BaseException:  # the check stopped waiting
             self._abandon(containers)
             raise
 
     def _abandon(self, containers: list[Any]) -> None:
         """Interrupts what runs there and waits a moment for its answer, so that the next question gets its own."""
+        self._alarm.hold()
         if self.lost:
             return
         self._sandbox.signal(signal.SIGINT)
@@ -277,11 +282,13 @@ class Client:
         if function is None or not well_formed or not all(type(name) is str for name in arguments[1]):
             raise WireError("The sandbox called a function that it was never given.")
         try:
-            with _let_through():
-                result = function(*arguments[0], **arguments[1])
+            self._alarm.let_ring()
+            result = function(*arguments[0], **arguments[1])
+            self._alarm.hold()
         except WireError:
             raise
         except Exception as error:
+            self._alarm.hold()
             self._thrown.append(error)
             self._send("throw", (len(self._thrown), _plain_exception(error)))
         except BaseException:
@@ -501,31 +508,33 @@ def _restore(container: Any, items: list[Any], reader: Reader) -> None:
         refill(container, [reader.read(item) for item in items])
 
 
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """Holds alarms and interrupts back until the block is done."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:  # blocking may itself let a signal through that came just before
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGINT})
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class _Alarm:
+    """Puts off the alarm by which a check stops waiting, until it cannot tear a message in two.
 
+    The handler is changed, and not the mask: any other thread would take a signal that this one does not.
+    """
 
-@contextmanager
-def _let_through() -> Iterator[None]:
-    """Lets alarms and interrupts through within the block, inside :func:`_held_back`."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGINT})
+    def __init__(self) -> None:
+        self._held = self._rang = False
+        self._handler: Any = None
+
+    def hold(self) -> None:
+        if self._held or not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+            return
+        self._handler = signal.signal(signal.SIGALRM, self._note)
+        self._held = True
+
+    def let_ring(self) -> None:
+        if not self._held:
+            return
+        self._held = False
+        signal.signal(signal.SIGALRM, self._handler)
+        if self._rang:
+            self._rang = False
+            signal.raise_signal(signal.SIGALRM)
+
+    def _note(self, *_: Any) -> None:
+        self._rang = True
 
 
 def _plain_exception(error: Exception) -> Exception:
@@ -547,21 +556,15 @@ def _raised(error: Any) -> BaseException:
     except (TypeError, KeyError) as broken:
         raise WireError("The sandbox raised something that cannot be read.") from broken
     text = f"{name}: {', '.join(map(str, args))}" if args else name
-    known = [getattr(builtins, c, None) for c in classes]
-    raised: BaseException = LearnerError(text)
-    for kind in known:
-        if isinstance(kind, type) and issubclass(kind, BaseException) and kind not in (Exception, BaseException):
-            if not issubclass(kind, Exception):
-                raised = LearnerExit(text)
-                break
+    raised: BaseException = LearnerExit(text) if classes and "Exception" not in classes else LearnerError(text)
+    for name in classes if type(raised) is LearnerError else []:
+        kind = getattr(builtins, name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
             try:
                 raised = kind(*args)
                 break
             except Exception:  # it wants arguments of its own: the class it comes from may do
                 continue
-    else:
-        if classes and "Exception" not in classes:
-            raised = LearnerExit(text)
     for line in lines:
         raised.add_note(line)
     return raised

@@ -13,8 +13,7 @@ import pickle
 import select
 import signal
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,10 +65,13 @@ class Callback:
 
 
 class Interrupts:
-    """SIGINT, by which a judge says that it waits no longer: heeded while learners' code runs, kept until then."""
+    """SIGINT, by which a judge says that it waits no longer: heeded while learners' code runs, kept until then.
+
+    One is heeded for each question, so that it may come at any moment without coming twice.
+    """
 
     def __init__(self) -> None:
-        self._heeding = self._waiting = False
+        self.heeding = self._waiting = False
         signal.signal(signal.SIGINT, self._ring)
 
     def _ring(self, *_: Any) -> None:
@@ -77,23 +79,18 @@ class Interrupts:
         self._heed()
 
     def _heed(self) -> None:
-        if self._waiting and self._heeding:
-            self._waiting = False
+        if self._waiting and self.heeding:
+            self._waiting = self.heeding = False
             raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """From now on; raises KeyboardInterrupt where one has come already."""
+        self.heeding = True
+        self._heed()
 
     def forget(self) -> None:
         """What was said about the last question does not matter for the next."""
         self._waiting = False
-
-    @contextmanager
-    def heeded(self, heeding: bool = True) -> Iterator[None]:
-        before, self._heeding = self._heeding, heeding
-        try:
-            self._heed()
-            yield
-        finally:
-            self._heeding = before
-        self._heed()
 
 
 class Session:
@@ -124,16 +121,20 @@ class Session:
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function of the judge there, answering what it asks meanwhile."""
-        with self._interrupts.heeded(False):
+        self._interrupts.heeding = False
+        try:
             self._send({"op": "callback", "number": number}, lambda writer: writer.write([args, kwargs]))
             while True:
-                with self._interrupts.heeded():
-                    self._wait()
+                self._interrupts.heed()
+                self._wait()
+                self._interrupts.heeding = False
                 message, buffers = self._channel.receive()
                 if message["op"] in ("return", "throw"):
                     value, _ = self._receive(message, buffers)
                     break
                 self._answer(message, buffers)
+        finally:
+            self._interrupts.heeding = True  # as it was: this is called by the learner's code
         if message["op"] == "throw":
             number, error = value
             error.thrown = number
@@ -152,8 +153,11 @@ class Session:
             payload, containers = self._receive(message, buffers)
             before = [container.copy() for container in containers]
             self._containers[-1] = {id(container): i for i, container in enumerate(containers)}
-            with self._interrupts.heeded():
+            try:
+                self._interrupts.heed()
                 value = self._do(message["op"], payload)
+            finally:
+                self._interrupts.heeding = False
         except Closed:
             raise
         except BaseException as error:  # the learner's code may raise anything
@@ -326,7 +330,8 @@ def refill(container: Any, items: Any) -> None:
     if isinstance(container, list):
         container.extend(items)
     elif isinstance(container, dict):
-        dict.update(container, items)  # a Counter's own update would count
+        for key, value in items:  # a Counter's own update would count
+            container[key] = value
     else:
         container.update(items)
 

@@ -52,7 +52,12 @@ class Warm:
         # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
         command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
         self._process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL
+            command,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         theirs.close()
         self._sock = ours

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 04 · Freezing
 #
@@ -23,7 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
-from freezing_checks import check_freeze, check_optimizer, check_report, check_train_mode, check_unfreeze_to
+from freezing_checks import (
+    check_build_optimizer,
+    check_freeze,
+    check_train_mode_keep_frozen_bn,
+    check_trainable_report,
+    check_unfreeze_to,
+)
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -268,6 +262,12 @@ def freeze(model: nn.Module, except_for: Sequence[str]) -> None:
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "check-freeze", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+from freezing_checks import on_meta
+from torchvision import models
+
+check_freeze.add_cases(resnet18=on_meta(models.resnet18), vgg11_bn=on_meta(models.vgg11_bn))
+### END HIDDEN TESTS
 check_freeze(freeze)
 
 # %% [markdown]
@@ -302,7 +302,13 @@ def trainable_report(model: nn.Module) -> dict[str, int]:
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "check-trainable-report", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check_report(trainable_report)
+### BEGIN HIDDEN TESTS
+from freezing_checks import on_meta
+from torchvision import models
+
+check_trainable_report.add_cases(vgg11=on_meta(models.vgg11))
+### END HIDDEN TESTS
+check_trainable_report(trainable_report)
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -362,7 +368,12 @@ def train_mode_keep_frozen_bn(model: nn.Module) -> None:
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "check-train-mode", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
-check_train_mode(train_mode_keep_frozen_bn)
+### BEGIN HIDDEN TESTS
+from torchvision import models
+
+check_train_mode_keep_frozen_bn.add_cases(resnet18=models.resnet18)
+### END HIDDEN TESTS
+check_train_mode_keep_frozen_bn(train_mode_keep_frozen_bn)
 
 # %% [markdown]
 # The same network, the same batches, the same boot; the two calls that freeze are yours now.
@@ -608,7 +619,12 @@ def build_optimizer(model: nn.Module, lr: float, weight_decay: float, momentum: 
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "check-build-optimizer", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-check_optimizer(build_optimizer)
+### BEGIN HIDDEN TESTS
+from torchvision import models
+
+check_build_optimizer.add_cases(mobilenet=models.mobilenet_v3_small)
+### END HIDDEN TESTS
+check_build_optimizer(build_optimizer)
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -652,6 +668,12 @@ def unfreeze_to(model: nn.Module, stage: str) -> None:
 
 
 # %% nbgrader={"cell_type": "code", "grade": true, "grade_id": "check-unfreeze-to", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+### BEGIN HIDDEN TESTS
+from freezing_checks import on_meta
+from torchvision import models
+
+check_unfreeze_to.add_cases(resnet18=on_meta(models.resnet18), vgg11_bn=on_meta(models.vgg11_bn))
+### END HIDDEN TESTS
 check_unfreeze_to(unfreeze_to)
 
 # %% [markdown]
@@ -834,7 +856,7 @@ for method, seeds in runs.items():
 
 figure = plots.compare_methods(accuracy, seconds, memory_held, chance=1 / len(data.classes))
 
-# %% tags=["experiment"]
+# %% tags=["experiment", "result"]
 scale.experiment()
 print(
     f"{size.photos} photos, {size.seeds} seeds: mean ± standard deviation. Accuracy on {len(test_labels)} other photos."

@@ -1,7 +1,8 @@
 """The checks of lesson 04. They judge what a function does to networks, never how it is written.
 
 Every network here is small and made on the spot, with unequal widths, so that a transposed or skipped layer
-shows. Hidden cases hand in larger ones through ``add_cases``, as functions that build a network.
+shows. Hidden cases hand in larger ones through ``add_cases``, as functions that build a network; the last part of
+each check looks at them, behind its own, so that no hidden failure hides a visible one.
 """
 
 from __future__ import annotations
@@ -112,9 +113,14 @@ class Twins(nn.Module):
         return self.out(torch.cat([self.left(x), self.right(x)], 1)) * self.temperature
 
 
-def _networks(cases: Sequence[MakeNetwork]) -> list[MakeNetwork]:
-    """The networks of the visible check, then those that hidden tests added."""
-    return [Photos, Clips, TiedWords, Twins, *cases]
+def on_meta(make: MakeNetwork) -> MakeNetwork:
+    """Builds the network without values, which takes no time and no memory: for what asks for names and flags."""
+
+    def build() -> nn.Module:
+        with torch.device("meta"):
+            return make()
+
+    return build
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -352,7 +358,7 @@ def _check_frozen_except(freeze: Callable, model: nn.Module, listed: Sequence[st
 
 @check_freeze.part(2, "freezes every parameter when nothing is listed")
 def _(freeze: Callable, cases: Sequence[MakeNetwork]) -> None:
-    for make in _networks(cases):
+    for make in (Photos, Clips, TiedWords, Twins):
         model = make()
         _mixed_flags(model)
         _check_frozen_except(freeze, model, [])
@@ -369,10 +375,6 @@ def _(freeze: Callable, cases: Sequence[MakeNetwork]) -> None:
         model = make()
         model.requires_grad_(False)
         _check_frozen_except(freeze, model, listed)
-    for make in cases:
-        model = make()
-        for child, _module in list(model.named_children())[-2:]:
-            _check_frozen_except(freeze, model, [child])
 
 
 @check_freeze.part(1, "tells look-alike names and shared parameters apart")
@@ -404,6 +406,11 @@ def _(freeze: Callable, cases: Sequence[MakeNetwork]) -> None:
         _check_frozen_except(freeze, model, listed)
         before.same_values()
         before.same_modes()
+    for make in cases:
+        model = make()
+        _mixed_flags(model)
+        for listed in ([], *([child] for child, _ in list(model.named_children())[-2:])):
+            _check_frozen_except(freeze, model, listed)
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -441,7 +448,7 @@ MISCOUNTED = Misconception(
     "whether every parameter is seen, at any depth, and seen once",
 )
 
-check_report = Check(
+check_trainable_report = Check(
     "trainable_report",
     hints=(
         "The unit is one number to learn, not one tensor: what is the size of a tensor of shape (4, 3)?",
@@ -487,7 +494,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else text[:200] + " ..."
 
 
-@check_report.part(1, "counts the numbers to learn of a plain network, trainable and frozen")
+@check_trainable_report.part(1, "counts the numbers to learn of a plain network, trainable and frozen")
 def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
     for frozen in (0, 1, 4):
         model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 2)))
@@ -496,15 +503,15 @@ def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
         _check_counts(trainable_report, model)
 
 
-@check_report.part(1, "counts a shared parameter once and buffers not at all")
+@check_trainable_report.part(1, "counts a shared parameter once and buffers not at all")
 def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
-    for make in _networks(cases):
+    for make in (Photos, Clips, TiedWords, Twins):
         model = make()
         _mixed_flags(model)
         _check_counts(trainable_report, model)
 
 
-@check_report.part(1, "counts right when all or nothing is frozen, and leaves the model as it is")
+@check_trainable_report.part(1, "counts right when all or nothing is frozen, and leaves the model as it is")
 def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
     model = Photos()
     _trained(model)
@@ -517,6 +524,10 @@ def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
         before.same_modes()
         before.same_flags()
         before.same_gradients()
+    for make in cases:
+        model = make()
+        _mixed_flags(model)
+        _check_counts(trainable_report, model)
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -552,7 +563,7 @@ OTHER_FROZEN = Misconception(
     "the types of layers your condition takes in",
 )
 
-check_train_mode = Check(
+check_train_mode_keep_frozen_bn = Check(
     "train_mode_keep_frozen_bn",
     hints=(
         "Two things decide the mode of a layer here: is it a BatchNorm, and are its own parameters frozen? "
@@ -667,27 +678,26 @@ def _batches(shape: tuple[int, ...], generator: torch.Generator) -> list[Tensor]
     return [torch.randn(n, *shape, generator=generator) * 2 + 3 for n in (5, 3)]
 
 
-@check_train_mode.part(2, "keeps the statistics of frozen BatchNorm layers, with all else in training mode")
+def _check_frozen_backbone(train_mode: Callable, model: nn.Module, shape: tuple[int, ...]) -> None:
+    """All but the last parameter is frozen; batches of inputs of this shape go through."""
+    model.requires_grad_(False)
+    list(model.parameters())[-1].requires_grad_(True)
+    model.eval()
+    _set_modes(train_mode, model)
+    when = f"after the call, with {type(model).__name__} frozen"
+    _check_statistics(model, _batches(shape, torch.Generator().manual_seed(4)), when)
+    _check_modes(model, when)
+
+
+@check_train_mode_keep_frozen_bn.part(
+    2, "keeps the statistics of frozen BatchNorm layers, with all else in training mode"
+)
 def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
-    generator = torch.Generator().manual_seed(4)
-    shapes: list[tuple[MakeNetwork, tuple[int, ...]]] = [
-        (Photos, (3, 6, 5)),
-        (Clips, (2, 3, 4, 5)),
-        (_derived, (3, 5, 4)),
-    ]
-    shapes += [(make, (3, 32, 32)) for make in cases]
-    for make, shape in shapes:
-        model = make()
-        model.requires_grad_(False)
-        list(model.parameters())[-1].requires_grad_(True)
-        model.eval()
-        _set_modes(train_mode, model)
-        when = f"after the call, with {type(model).__name__} frozen"
-        _check_statistics(model, _batches(shape, generator), when)
-        _check_modes(model, when)
+    for make, shape in ((Photos, (3, 6, 5)), (Clips, (2, 3, 4, 5)), (_derived, (3, 5, 4))):
+        _check_frozen_backbone(train_mode, make(), shape)
 
 
-@check_train_mode.part(2, "lets trainable BatchNorm layers, Dropout and every other layer train")
+@check_train_mode_keep_frozen_bn.part(2, "lets trainable BatchNorm layers, Dropout and every other layer train")
 def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     generator = torch.Generator().manual_seed(5)
     model = Photos()  # neighbours on either side of frozen and trainable BatchNorm
@@ -713,7 +723,7 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     _check_modes(model, "with nothing frozen")
 
 
-@check_train_mode.part(1, "works from any mode and again after unfreezing, and changes nothing else")
+@check_train_mode_keep_frozen_bn.part(1, "works from any mode and again after unfreezing, and changes nothing else")
 def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     for make in (Photos, Clips, Norms):
         model = make()
@@ -732,6 +742,8 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
         model.requires_grad_(True)
         _set_modes(train_mode, model)
         _check_modes(model, f"after unfreezing all of {make.__name__}")
+    for make in cases:
+        _check_frozen_backbone(train_mode, make(), (3, 32, 32))
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -793,12 +805,11 @@ def _check_unfrozen(unfreeze_to: Callable, model: nn.Module, stage: str) -> None
 
 @check_unfreeze_to.part(1, "opens the stage and all later children, and closes all earlier ones")
 def _(unfreeze_to: Callable, cases: Sequence[MakeNetwork]) -> None:
-    for make in (Photos, *cases):
-        model = make()
-        _mixed_flags(model)
-        stages = [name for name, _ in model.named_children()]
-        for stage in (stages[len(stages) // 2], stages[len(stages) // 4], stages[-1], stages[0]):
-            _check_unfrozen(unfreeze_to, model, stage)
+    model = Photos()
+    _mixed_flags(model)
+    stages = [name for name, _ in model.named_children()]
+    for stage in (stages[len(stages) // 2], stages[len(stages) // 4], stages[-1], stages[0]):
+        _check_unfrozen(unfreeze_to, model, stage)
 
 
 @check_unfreeze_to.part(1, "finds the stage by its whole name, and takes the layers in their order")
@@ -822,6 +833,12 @@ def _(unfreeze_to: Callable, cases: Sequence[MakeNetwork]) -> None:
             _check_unfrozen(unfreeze_to, model, stage)
             before.same_values()
             before.same_modes()
+    for make in cases:
+        model = make()
+        _mixed_flags(model)
+        stages = [name for name, _ in model.named_children()]
+        for stage in (stages[len(stages) // 2], stages[-1], stages[0]):
+            _check_unfrozen(unfreeze_to, model, stage)
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -857,7 +874,7 @@ WRONG_STEP = Misconception(
 )
 NOT_SGD = Misconception("not-sgd", "What came back is not a `torch.optim.SGD`.", "the `return` line")
 
-check_optimizer = Check(
+check_build_optimizer = Check(
     "build_optimizer",
     hints=(
         "An optimizer moves what it is given, whatever `requires_grad` says. So what should it be given?",
@@ -921,22 +938,22 @@ def _first_difference(now: Tensor, expected: Tensor) -> str:
     return f"{now.reshape(-1)[worst]:.6g} instead of {expected.reshape(-1)[worst]:.6g}"
 
 
-@check_optimizer.part(2, "takes SGD's steps on the trainable parameters, with these lr, decay and momentum")
+@check_build_optimizer.part(2, "takes SGD's steps on the trainable parameters, with these lr, decay and momentum")
 def _(build_optimizer: Callable, cases: Sequence[MakeNetwork]) -> None:
     for settings in _SETTINGS:
         model = Clips().double()
         _check_steps(build_optimizer, model, settings, grad_of_frozen=1.0)
 
 
-@check_optimizer.part(1, "never moves a frozen parameter, whatever its .grad holds")
+@check_build_optimizer.part(1, "never moves a frozen parameter, whatever its .grad holds")
 def _(build_optimizer: Callable, cases: Sequence[MakeNetwork]) -> None:
-    for make, grad_of_frozen in ((Photos, 0.0), (Clips, 1.0), *((make, 1.0) for make in cases)):
+    for make, grad_of_frozen in ((Photos, 0.0), (Clips, 1.0)):
         model = make()
         _mixed_flags(model)
         _check_steps(build_optimizer, model, _SETTINGS[-1], grad_of_frozen)
 
 
-@check_optimizer.part(1, "holds each parameter once and leaves the model as it is")
+@check_build_optimizer.part(1, "holds each parameter once and leaves the model as it is")
 def _(build_optimizer: Callable, cases: Sequence[MakeNetwork]) -> None:
     for make in (TiedWords, Twins, Photos):
         model = make()
@@ -951,3 +968,7 @@ def _(build_optimizer: Callable, cases: Sequence[MakeNetwork]) -> None:
         before.same_gradients()
         _every_third_layer_frozen(model)  # what was trainable before is of no account
         _check_steps(build_optimizer, model, _SETTINGS[-1], grad_of_frozen=0.0)
+    for make in cases:
+        model = make()
+        _mixed_flags(model)
+        _check_steps(build_optimizer, model, _SETTINGS[-1], grad_of_frozen=1.0)
