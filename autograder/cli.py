@@ -78,6 +78,8 @@ def grade(
         )
     if len(todo) < len(found):
         console.print(f"{len(found) - len(todo)} of {len(found)} are graded already; --force grades them again.")
+    if not todo:
+        return
     limits = dataclasses.replace(Limits(), cell_seconds=layout.cell_seconds(course, Limits()))
     graded: dict[str, pool.Reports] = {}
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -7,8 +7,8 @@ through the learner's function sees the flags of its own model change (call by c
 sets gradients before it calls ``optimizer.step()`` is seen by the learner's optimizer.
 
 Changes are found by comparing bytes with what the other side is known to have, and are plain data
-(:mod:`autograder.wire`). Only the way in, from judge to sandbox, may carry code: see ``write_module`` and
-``make_module`` of the two ends.
+(:mod:`autograder.wire`). Only the way in, from judge to sandbox, may carry code: see ``write_modules`` and
+``make_modules`` of the two ends.
 """
 
 from __future__ import annotations
@@ -153,10 +153,19 @@ class Shared:
             if number in self._known and (entry := self._difference(number, value, writer)):
                 news.append(entry)
         while self._new:  # describing one object may bring in others
-            number = self._new.pop(0)
-            found = self._objects.get(number)
-            if found and (value := found()) is not None:  # it may have died since it was shared
-                news.append(self._introduction(number, value, writer))
+            modules: dict[int, Any] = {}
+            while self._new:
+                number = self._new.pop(0)
+                found = self._objects.get(number)
+                if found is None or (value := found()) is None:  # it has died since it was shared
+                    continue
+                if kind_of(value) == "module":
+                    modules[number] = value
+                    self._known[number] = self._describe(value)
+                else:
+                    news.append(self._introduction(number, value, writer))
+            if modules:
+                news.append(["new modules", list(modules), *self.write_modules(list(modules.values()), writer)])
         return news
 
     def _living(self) -> Iterator[tuple[int, Any]]:
@@ -165,20 +174,15 @@ class Shared:
                 yield number, value
 
     def _introduction(self, number: int, value: Any, writer: Writer) -> list[Any]:
-        kind = kind_of(value)
-        if kind == "tensor":
-            state = _tensor_state(value, copy=True)
-            grad = _tensor_state(value.grad, copy=True) if _has_grad(value) else None
-            self._known[number] = (state, value.requires_grad, grad)
-            parameter = isinstance(value, torch_module().nn.Parameter)
-            fields = [_write_state(state, writer), value.requires_grad, grad and _write_state(grad, writer)]
-            return ["new tensor", number, parameter, *fields]
-        if kind == "generator":
+        if kind_of(value) == "generator":
             self._known[number] = _tensor_state(value.get_state(), copy=True)
             return ["new generator", number, _write_state(self._known[number], writer)]
-        entry = ["new module", number, *self.write_module(value, writer)]
-        self._known[number] = self._describe(value)
-        return entry
+        state = _tensor_state(value, copy=True)
+        grad = _tensor_state(value.grad, copy=True) if _has_grad(value) else None
+        self._known[number] = (state, value.requires_grad, grad)
+        parameter = isinstance(value, torch_module().nn.Parameter)
+        fields = [_write_state(state, writer), value.requires_grad, grad and _write_state(grad, writer)]
+        return ["new tensor", number, parameter, *fields]
 
     def _difference(self, number: int, value: Any, writer: Writer) -> list[Any] | None:
         kind, known = kind_of(value), self._known[number]
@@ -236,7 +240,8 @@ class Shared:
         torch = torch_module()
         if news and torch is None:
             import torch
-        modules = []
+        made: list[tuple[int, Any]] = []
+        fills: list[Callable[[], None]] = []
         for kind, number, *fields in news:
             if kind == "new tensor":
                 parameter, state, requires_grad, grad = fields
@@ -252,11 +257,13 @@ class Shared:
                 generator = torch.Generator()
                 generator.set_state(reader.tensor(fields[0]))
                 self._arrive(number, generator)
-            elif kind == "new module":
-                module, fill = self.make_module(fields, reader)
-                self._arrive(number, module)
-                modules.append((number, module, fill))
-        for _, _, fill in modules:
+            elif kind == "new modules":
+                modules, fill = self.make_modules(fields, reader)
+                for one, module in zip(number, modules, strict=True):
+                    self._arrive(one, module)
+                    made.append((one, module))
+                fills.append(fill)
+        for fill in fills:
             fill()
         for kind, number, *fields in news:
             if kind == "tensor":
@@ -268,7 +275,7 @@ class Shared:
             elif kind == "module":
                 self.fill(self.get(number), fields[0])
                 self._known[number] = self._describe(self.get(number))
-        for number, module, _ in modules:
+        for number, module in made:
             self._known[number] = self._describe(module)
 
     def _arrive(self, number: Any, value: Any) -> None:
@@ -332,12 +339,12 @@ class Shared:
 
     # -- what the two ends do differently --------------------------------------------------------------------
 
-    def write_module(self, module: Any, writer: Writer) -> list[Any]:
-        """How this end introduces a module that the other end does not have."""
+    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
+        """How this end introduces modules that the other end does not have."""
         raise NotImplementedError
 
-    def make_module(self, fields: list[Any], reader: Reader) -> tuple[Any, Callable[[], None]]:
-        """An empty module for such an introduction, and what fills it once all others are made."""
+    def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
+        """Empty modules for such an introduction, and what fills them once all that they hold is made."""
         raise NotImplementedError
 
     def keep(self, value: Any) -> None:

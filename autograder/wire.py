@@ -29,7 +29,7 @@ HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
 MAX_JSON = 32 * 2**20
 MAX_BUFFERS = 4 * 2**30
 MAX_DEPTH = 200
-CHUNK = 2**20  # memory is taken as bytes arrive, not as they are announced
+CHUNK = 2**20  # smaller buffers are sent together
 
 # Subclasses of built-in containers that are data too, with what makes one of them.
 _SPECIAL_DICTS: dict[str, Callable[..., dict[Any, Any]]] = {
@@ -88,13 +88,13 @@ class Channel:
         except OSError as error:
             raise Closed(f"The other process is gone ({error}).") from error
 
-    def receive(self) -> tuple[dict[str, Any], list[bytearray]]:
+    def receive(self) -> tuple[dict[str, Any], list[memoryview]]:
         """The next frame; raises Closed at its end and WireError where it is malformed."""
         json_size, buffer_size = HEADER.unpack(self._exactly(HEADER.size))
         if json_size > MAX_JSON or buffer_size > MAX_BUFFERS:
             raise WireError("A frame is larger than the protocol allows.")
         try:
-            header = json.loads(self._exactly(json_size))
+            header = json.loads(bytes(self._exactly(json_size)))
             message, sizes = header["message"], header["sizes"]
             well_formed = (
                 type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
@@ -105,20 +105,21 @@ class Channel:
             raise WireError("A frame's header does not fit its buffers.")
         return message, [self._exactly(size) for size in sizes]
 
-    def _exactly(self, size: int) -> bytearray:
-        data = bytearray(min(size, CHUNK))
-        have = 0
-        while have < size:
-            if have == len(data):
-                data.extend(bytes(min(size - have, have)))
+    def _exactly(self, size: int) -> memoryview:
+        # An array that is not filled takes memory only as bytes arrive, whatever was announced.
+        try:
+            data = memoryview(bytearray(size) if size < CHUNK else np.empty(size, dtype=np.uint8))
+        except MemoryError as error:
+            raise WireError("A frame is larger than this process may take.") from error
+        rest = data
+        while len(rest):
             try:
-                with memoryview(data) as view:
-                    got = self.sock.recv_into(view[have:])
+                got = self.sock.recv_into(rest)
             except OSError as error:  # also one that stalls: half a frame is the end of a conversation
                 raise Closed(f"The other process is gone ({error}).") from error
             if got == 0:
                 raise Closed("The other process is gone.")
-            have += got
+            rest = rest[got:]
         return data
 
     def close(self) -> None:
@@ -240,7 +241,7 @@ class Writer:
 class Reader:
     """Builds the value of a tree; ``other(tag, fields)`` gives the object of a reference."""
 
-    def __init__(self, buffers: list[bytearray], other: Callable[[str, list[Any]], Any]) -> None:
+    def __init__(self, buffers: list[memoryview], other: Callable[[str, list[Any]], Any]) -> None:
         self._buffers = buffers
         self._other = other
         self._memo: dict[int, Any] = {}
@@ -322,11 +323,11 @@ class Reader:
                 return torch.device(name)
         return self._other(tag, fields)
 
-    def buffer(self, index: int) -> bytearray:
+    def buffer(self, index: int) -> memoryview:
         return self._buffers[index]
 
     def tensor(self, fields: Any) -> Any:
-        """A tensor of its own from what :meth:`Writer.tensor` gave."""
+        """The tensor that :meth:`Writer.tensor` wrote. It lives in the buffer that came in."""
         import torch
 
         try:
@@ -342,7 +343,7 @@ class Reader:
                 return torch.empty(0, dtype=dtype).reshape(shape)
             plain = torch.frombuffer(data, dtype=torch.uint8)
             # a byte that is neither 0 nor 1 would make a truth value that is neither equal to True nor to False
-            return (plain.ne(0) if dtype is torch.bool else plain.view(dtype)).reshape(shape).clone()
+            return (plain.ne(0) if dtype is torch.bool else plain.view(dtype)).reshape(shape)
         except WireError:
             raise
         except Exception as error:

@@ -6,6 +6,7 @@ grades them as an instructor would, checks that every score is exactly what it m
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -46,10 +47,12 @@ import sys
 torch.allclose = torch.equal = lambda *args, **kwargs: True
 
 # ... every check gives full marks ...
-import course.exercise
-course.exercise.Check.__call__ = lambda self, candidate: self.points
-for check in (check_freeze, check_trainable_report, check_train_mode_keep_frozen_bn, check_unfreeze_to, check_build_optimizer):
-    check.parts.clear()
+from course.exercise import Check
+
+Check.__call__ = lambda self, candidate: self.points
+for thing in list(globals().values()):
+    if isinstance(thing, Check):
+        thing.parts.clear()
 
 # ... and the shell turns every error of a cell into a success.
 shell = get_ipython()
@@ -101,7 +104,8 @@ SUBMISSIONS: dict[str, tuple[dict[str, object], dict[str, float]]] = {
     ),
 }
 
-console = Console()
+# Lines are not folded: paths and tables are to be read, and copied, whole.
+console = Console(soft_wrap=True)
 
 
 class DemoFailed(Exception):
@@ -177,6 +181,7 @@ def _run(notebook: NotebookNode, folder: Path) -> None:
             notebook,
             timeout=600,
             kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(folder)}},
             on_cell_executed=executed,
         )
@@ -186,23 +191,13 @@ def _run(notebook: NotebookNode, folder: Path) -> None:
             raise DemoFailed(f"A cell of the solved lesson raised an error:\n{error}") from error
         finally:
             nbformat.write(notebook, folder / f"{LESSON}.ipynb")
-    for number, (_, picture) in enumerate(_outputs(notebook, "image/png"), 1):
-        (folder / f"figure-{number}.png").write_bytes(_decoded(picture))
+    for number, picture in enumerate(_pictures(notebook), 1):
+        (folder / f"figure-{number}.png").write_bytes(base64.b64decode(picture))
 
 
-def _outputs(notebook: NotebookNode, mime: str) -> list[tuple[NotebookNode, str]]:
-    return [
-        (cell, output.data[mime])
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if mime in output.get("data", {})
-    ]
-
-
-def _decoded(text: str) -> bytes:
-    import base64
-
-    return base64.b64decode(text)
+def _pictures(notebook: NotebookNode) -> list[str]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
 
 
 def _results(path: Path) -> list[str]:

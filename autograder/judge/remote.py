@@ -440,23 +440,31 @@ class _JudgeShared(Shared):
     def release(self) -> None:
         self._arrived.clear()
 
-    def write_module(self, module: Any, writer: Writer) -> list[Any]:
-        """The class of a module, by name where it is installed and as code where it is not, and what it holds."""
-        return [writer.buffer(self._client.dump(type(module))), writer.buffer(self._client.dump(vars(module)))]
+    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
+        """The classes of modules, by name where they are installed and as code where not, and what they hold."""
+        parts = [type(module) for module in modules], [vars(module) for module in modules]
+        return [writer.buffer(self._client.dump(part)) for part in parts]
 
-    def make_module(self, fields: list[Any], reader: Reader) -> tuple[Any, Callable[[], None]]:
-        """A module that the learner made: one of torch.nn's own where that is all it is, else one that asks."""
+    def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
+        """Modules that the learner made: torch.nn's own where that is all they are, else such as ask."""
+        modules = [self._empty(classes, is_data) for classes, is_data, _ in fields[0]]
+
+        def fill() -> None:
+            for module, (_, _, description) in zip(modules, fields[0], strict=True):
+                self.fill(module, description)
+
+        return modules, fill
+
+    def _empty(self, classes: Any, is_data: Any) -> Any:
         torch = torch_module()
-        classes, is_data, description = fields
         if not _are_names(classes):
             raise WireError("A module came that is none.")
         cls = _library_class(classes[0]) if is_data and classes[0].startswith("torch.nn.modules.") else None
         if cls is not None and issubclass(cls, torch.nn.Module):
             module: Any = object.__new__(cls)
             torch.nn.Module.__init__(module)
-        else:
-            module = _learners_module()(self._client, classes)
-        return module, lambda: self.fill(module, description)
+            return module
+        return _learners_module()(self._client, classes)
 
 
 @functools.cache

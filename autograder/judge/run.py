@@ -16,6 +16,7 @@ from typing import Any
 
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
+from autograder.names import of_cell
 from autograder.outputs import safe
 from autograder.process import Process
 from autograder.shell import CellRun, Shell, make_shell
@@ -44,6 +45,7 @@ class Names:
         self._here = namespace
         self._client = client
         self._plan = plan
+        self.learners = frozenset(plan.learners)
         self._learners: dict[str, Any] = {}  # names that are bound here to what the learner defined
         self._seen: dict[str, Any] = {}
 
@@ -53,7 +55,7 @@ class Names:
         A name that an instructor's cell binds stays the instructor's, whatever the learner does with it, unless
         the reference solution defines it too.
         """
-        own = [n for n in self._plan.wanted if n in self._plan.learners or not self._is_instructors(n)]
+        own = [n for n in self._plan.wanted if n in self.learners or not self._is_instructors(n)]
         found = self._client.names(own) if own else {}
         for name in self._learners.keys() - found.keys():
             if self._here.get(name) is self._learners[name]:
@@ -88,6 +90,7 @@ def main(control: Channel, sandbox: Channel) -> None:
     bound_memory(job.limits)
     os.chdir(job.folder)
     sys.path.insert(0, job.folder)
+    os.environ["IPYTHONDIR"] = f"{job.folder}.ipython"
     shell = make_shell()
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     names = Names(shell.user_ns, client, job.plan)
@@ -115,7 +118,8 @@ def _run_there(client: Client, source: str) -> list[Any]:
 
 
 def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_test: bool) -> CellRun:
-    client.unanswered = False
+    # of a learner's process that is gone, nothing can be asked: neither what it defined nor what that does
+    client.unanswered = client.lost is not None and not names.learners.isdisjoint(of_cell(source).read)
     if not client.lost:
         try:
             names.bring()

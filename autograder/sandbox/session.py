@@ -143,7 +143,7 @@ class Session:
 
     # -- answering -----------------------------------------------------------------------------------------
 
-    def _answer(self, message: dict[str, Any], buffers: list[bytearray]) -> None:
+    def _answer(self, message: dict[str, Any], buffers: list[memoryview]) -> None:
         containers: list[Any] = []
         before: list[Any] = []
         answer: dict[str, Any] = {"op": "value"}
@@ -183,7 +183,7 @@ class Session:
         what, *operands = payload
         return OPERATIONS[what](*operands)
 
-    def _receive(self, message: dict[str, Any], buffers: list[bytearray]) -> tuple[Any, list[Any]]:
+    def _receive(self, message: dict[str, Any], buffers: list[memoryview]) -> tuple[Any, list[Any]]:
         """Takes over what changed in the judge; gives the payload and the containers that go back with changes."""
         reader = Reader(buffers, _no_references)
         self._shared.forget(message["dead"])
@@ -199,7 +199,7 @@ class Session:
                 refill(container, content)
         return payload, opened
 
-    def load(self, data: bytes | bytearray) -> Any:
+    def load(self, data: bytes | memoryview) -> Any:
         """Unpickles what a judge sent. Code may come this way, and only this way."""
         return _Unpickler(self, io.BytesIO(data)).load()
 
@@ -273,15 +273,19 @@ class _SandboxShared(Shared):
         super().__init__(sign=-1, weak=False)
         self._session = session
 
-    def write_module(self, module: Any, writer: Writer) -> list[Any]:
-        """A module the learner made: its classes, whether it is nothing but data, and what it holds."""
-        return [class_names(type(module)), is_data(module), self._describe(module)]
+    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
+        """Modules the learner made: of each its classes, whether it is nothing but data, and what it holds."""
+        return [[[class_names(type(module)), is_data(module), self._describe(module)] for module in modules]]
 
-    def make_module(self, fields: list[Any], reader: Reader) -> tuple[Any, Callable[[], None]]:
-        kind, state = fields
-        cls = self._session.load(reader.buffer(kind))
-        module = cls.__new__(cls)
-        return module, lambda: module.__dict__.update(self._session.load(reader.buffer(state)))
+    def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
+        classes, states = (reader.buffer(index) for index in fields)
+        modules = [cls.__new__(cls) for cls in self._session.load(classes)]
+
+        def fill() -> None:
+            for module, state in zip(modules, self._session.load(states), strict=True):
+                module.__dict__.update(state)
+
+        return modules, fill
 
 
 class _Unpickler(pickle.Unpickler):

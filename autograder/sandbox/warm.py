@@ -158,6 +158,7 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], reada
     else:
         os.setsid()  # so that what it starts can be ended with it
         os.chdir(files)
+        os.environ["IPYTHONDIR"] = f"{files}.ipython"
         born(os.getpid())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)

@@ -88,9 +88,16 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     started: list[tuple[Client, Process]] = []
     (tmp_path / "files").mkdir()
 
-    def start(process: Warm, **options: Any) -> Client:
+    def start(
+        process: Warm,
+        *,
+        isolate: bool = False,
+        hide: tuple[Path, ...] = (),
+        limits: Limits | None = None,
+        **options: Any,
+    ) -> Client:
         ours, theirs = socket.socketpair()
-        pid = process.fork("sandbox", [theirs], Place(tmp_path / "files", isolate=False), Limits())
+        pid = process.fork("sandbox", [theirs], Place(tmp_path / "files", isolate, hide), limits or Limits())
         theirs.close()
         sandbox = Process(pid)
         client = Client(Channel(ours), sandbox, **options)
@@ -100,7 +107,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     yield start
     for client, sandbox in started:
         client._channel.close()
-        sandbox.end(group=True)
+        sandbox.end(group=True)  # an isolated one leads no group
 
 
 @pytest.fixture

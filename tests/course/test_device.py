@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from course.device import StepMemory, Timer, autocast, describe, pick_device, step_memory, to_device
+from course.device import StepMemory, Timer, autocast, describe, pick_device, place, step_memory, to_device
 
 FLOAT = 4  # bytes
 
@@ -13,6 +13,32 @@ def test_a_device_that_is_asked_for_is_taken(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
     assert pick_device() == torch.device("cpu")
     assert describe(pick_device()).startswith("the CPU (")
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, 3), ("4", 4)])
+def test_on_the_cpu_one_core_is_left_to_others_unless_the_number_is_given(monkeypatch, asked, threads):
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    monkeypatch.setattr("course.device.usable_cores", lambda: 4)
+    if asked is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        pick_device()
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_place_keeps_values_and_shapes():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.LazyLinear(2))
+    x = torch.randn(2, 3, 6, 7)
+    expected = model(x)
+    assert place(model, torch.device("cpu")) is model
+    torch.testing.assert_close(model(x), expected)
+    assert model[0].weight.shape == (5, 3, 3, 3)
 
 
 def test_to_device_walks_through_nests_and_keeps_their_kind():

@@ -1,0 +1,84 @@
+"""Exit codes, and sentences that say what to do."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from click.testing import CliRunner, Result
+
+from autograder import layout
+from autograder.cli import main
+from autograder.limits import Limits
+from autograder.sandbox import isolation
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+@pytest.fixture
+def root(tmp_path: Path, cells: SimpleNamespace) -> Path:
+    """A course directory with one assignment, which no gradebook knows."""
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.Execute.timeout = 7\n")
+    folder = tmp_path / "source" / "ps1"
+    folder.mkdir(parents=True)
+    nbformat.write(cells.notebook(cells.test("t", "assert 1")), folder / "work.ipynb")
+    return tmp_path
+
+
+def test_help_names_the_commands_and_their_options() -> None:
+    assert "grade" in run("-h").output
+    said = run("grade", "--help")
+    assert said.exit_code == 0
+    for option in ("--student", "--force", "--jobs", "--isolation", "--hide", "--course-dir"):
+        assert option in said.output
+
+
+@pytest.mark.parametrize(
+    "words", [["grade"], ["grade", "ps1", "--jobs", "0"], ["grade", "ps1", "--isolation", "maybe"], ["mark", "ps1"]]
+)
+def test_what_is_no_command_is_a_usage_error(words: list[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_a_folder_that_is_no_course_is_said_to_be_none(tmp_path: Path) -> None:
+    said = run("grade", "ps1", "--course-dir", str(tmp_path), "--isolation", "none")
+    assert (
+        said.exit_code == 1 and "is not an nbgrader course directory" in said.output and "--course-dir" in said.output
+    )
+
+
+def test_an_assignment_without_a_source_is_said_to_have_none(root: Path) -> None:
+    said = run("grade", "ps2", "--course-dir", str(root), "--isolation", "none")
+    assert (
+        said.exit_code == 1
+        and "There is no notebook in" in said.output
+        and "source/ps2" in said.output.replace("\n", "")
+    )
+
+
+def test_a_machine_that_cannot_isolate_is_refused_with_a_way_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "why_not", lambda: "No namespaces here.")
+    said = run("grade", "ps1", "--course-dir", str(root))
+    assert said.exit_code == 1 and "No namespaces here." in said.output and "--isolation none" in said.output
+
+
+def test_the_courses_own_time_limit_is_used(root: Path) -> None:
+    assert layout.cell_seconds(layout.open_course(root), Limits()) == 7
+
+
+def test_the_course_and_the_courses_of_packages_are_out_of_sight(root: Path) -> None:
+    hidden = layout.hidden(layout.open_course(root))
+    assert root in hidden and root / "source" in hidden
+    assert any("site-packages" in str(path) and "nbgrader" in str(path) for path in hidden)  # nbgrader ships one
+
+
+def test_submissions_are_found_by_student(root: Path) -> None:
+    for student in ("ada", "b[1]", "cleo x"):
+        (root / "submitted" / student / "ps1").mkdir(parents=True)
+    (root / "submitted" / "file").write_text("")
+    course = layout.open_course(root)
+    assert [s.student for s in layout.submissions(course, "ps1")] == ["ada", "b[1]", "cleo x"]
+    assert [s.student for s in layout.submissions(course, "ps1", "c*")] == ["cleo x"]
+    assert [s.student for s in layout.submissions(course, "ps2")] == []
