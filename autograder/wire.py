@@ -108,7 +108,7 @@ class Channel:
     def _exactly(self, size: int) -> memoryview:
         # An array that is not filled takes memory only as bytes arrive, whatever was announced.
         try:
-            data = memoryview(bytearray(size) if size < CHUNK else np.empty(size, dtype=np.uint8))
+            data = memoryview(bytearray(size)) if size < CHUNK else np.empty(size, dtype=np.uint8).data
         except MemoryError as error:
             raise WireError("A frame is larger than this process may take.") from error
         rest = data

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from course.exercise import Check, Misconception, Wrong
+from torch import Tensor, nn
 
 MakeNetwork = Callable[[], nn.Module]
 
@@ -166,7 +165,9 @@ def _settings(model: nn.Module) -> dict[str, object]:
         f"{name}.{key}": value
         for name, module in model.named_modules()
         for key, value in vars(module).items()
-        if not key.startswith("_") and key != "training" and isinstance(value, int | float | str | tuple | None)
+        if not key.startswith("_")
+        and key != "training"
+        and isinstance(value, int | float | str | tuple | None)
     }
 
 
@@ -185,7 +186,10 @@ def _gradients(model: nn.Module) -> dict[str, Tensor]:
 
 def _objects(model: nn.Module) -> dict[str, nn.Module | nn.Parameter]:
     """Every layer and parameter under each of its names, to tell whether it is still the same one."""
-    named = [*model.named_modules(remove_duplicate=False), *model.named_parameters(remove_duplicate=False)]
+    named = [
+        *model.named_modules(remove_duplicate=False),
+        *model.named_parameters(remove_duplicate=False),
+    ]
     return dict(named)
 
 
@@ -253,15 +257,26 @@ class _Before:
         now = _values(self.model)
         for name, value in self.values.items():
             # Bit for bit: nothing was to be computed, so no tolerance is owed.
-            if name not in now or now[name].dtype != value.dtype or not torch.equal(now[name], value):
+            if (
+                name not in now
+                or now[name].dtype != value.dtype
+                or not torch.equal(now[name], value)
+            ):
                 raise Wrong(CHANGED_VALUES, seen=f"{name} is not what it was")
         if now.keys() != self.values.keys():
             raise Wrong(CHANGED_LAYERS, seen="other parameters or buffers than before")
         for name, buffer in self.model.named_buffers():
             if buffer.requires_grad:
-                raise Wrong(BUFFER_ASKS_GRADIENT, seen=f"{name}.requires_grad is True", expected="False")
+                raise Wrong(
+                    BUFFER_ASKS_GRADIENT,
+                    seen=f"{name}.requires_grad is True",
+                    expected="False",
+                )
         settings = _settings(self.model)
-        for key, value in self.settings.items():  # what else was noted on a layer harms nobody
+        for (
+            key,
+            value,
+        ) in self.settings.items():  # what else was noted on a layer harms nobody
             if key not in settings or settings[key] != value:
                 seen = f"{key} is {settings.get(key, 'gone')}"
                 raise Wrong(CHANGED_SETTINGS, seen=seen, expected=value)
@@ -349,10 +364,15 @@ def _check_frozen_except(freeze: Callable, model: nn.Module, listed: Sequence[st
         seen = f"{name}.requires_grad is {flag} {call}"
         if flag:
             looks_listed = any(re.search(one, name) for one in listed)  # a dot matches anything
-            raise Wrong(LOOK_ALIKE if looks_listed else STILL_TRAINABLE, seen=seen, expected="False")
+            raise Wrong(
+                LOOK_ALIKE if looks_listed else STILL_TRAINABLE, seen=seen, expected="False"
+            )
         parameters = dict(model.named_parameters(remove_duplicate=False))
         if any(parameters.get(one) is not parameters[name] for one in group):
-            raise Wrong(CHANGED_LAYERS, seen=f"{' and '.join(group)} were one parameter and are now two")
+            raise Wrong(
+                CHANGED_LAYERS,
+                seen=f"{' and '.join(group)} were one parameter and are now two",
+            )
         raise Wrong(SHARED_FROZEN if len(group) > 1 else LISTED_FROZEN, seen=seen, expected="True")
 
 
@@ -369,7 +389,12 @@ def _(freeze: Callable, cases: Sequence[MakeNetwork]) -> None:
     model = Photos()
     _mixed_flags(model)
     # a second call with another list gives what a first call would
-    for listed in (["stem"], ["blocks.1.0", "head2.bias"], ("blocks", "head2"), ["stem.scale.weight"]):
+    for listed in (
+        ["stem"],
+        ["blocks.1.0", "head2.bias"],
+        ("blocks", "head2"),
+        ["stem.scale.weight"],
+    ):
         _check_frozen_except(freeze, model, listed)
     for make, listed in ((Clips, ["block10", "video.1"]), (Twins, ["temperature", "out"])):
         model = make()
@@ -462,7 +487,11 @@ def _counts(tensors: Iterator[Tensor] | Sequence[Tensor]) -> dict[str, int]:
     sizes = {True: 0, False: 0}
     for tensor in tensors:
         sizes[tensor.requires_grad] += tensor.numel()
-    return {"trainable": sizes[True], "frozen": sizes[False], "total": sizes[True] + sizes[False]}
+    return {
+        "trainable": sizes[True],
+        "frozen": sizes[False],
+        "total": sizes[True] + sizes[False],
+    }
 
 
 def _check_counts(trainable_report: Callable, model: nn.Module) -> None:
@@ -470,7 +499,10 @@ def _check_counts(trainable_report: Callable, model: nn.Module) -> None:
     report = trainable_report(model)
     if not isinstance(report, Mapping) or not expected.keys() <= report.keys():
         raise Wrong(NOT_A_REPORT, seen=_short(report), expected=expected)
-    if not all(isinstance(report[k], numbers.Integral) and not isinstance(report[k], bool) for k in expected):
+    if not all(
+        isinstance(report[k], numbers.Integral) and not isinstance(report[k], bool)
+        for k in expected
+    ):
         raise Wrong(NOT_A_REPORT, seen=_short({k: report[k] for k in expected}), expected=expected)
     seen = {key: int(report[key]) for key in expected}
     if seen == expected:
@@ -494,10 +526,14 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else text[:200] + " ..."
 
 
-@check_trainable_report.part(1, "counts the numbers to learn of a plain network, trainable and frozen")
+@check_trainable_report.part(
+    1, "counts the numbers to learn of a plain network, trainable and frozen"
+)
 def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
     for frozen in (0, 1, 4):
-        model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 2)))
+        model = nn.Sequential(
+            nn.Linear(3, 5), nn.ReLU(), nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 2))
+        )
         for parameter in list(model.parameters())[:frozen]:
             parameter.requires_grad_(False)
         _check_counts(trainable_report, model)
@@ -511,7 +547,9 @@ def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
         _check_counts(trainable_report, model)
 
 
-@check_trainable_report.part(1, "counts right when all or nothing is frozen, and leaves the model as it is")
+@check_trainable_report.part(
+    1, "counts right when all or nothing is frozen, and leaves the model as it is"
+)
 def _(trainable_report: Callable, cases: Sequence[MakeNetwork]) -> None:
     model = Photos()
     _trained(model)
@@ -587,7 +625,9 @@ class Norms(nn.Module):
         self.bn = nn.BatchNorm2d(6)
         self.instance = nn.InstanceNorm2d(6, affine=True, track_running_stats=True)
         self.group = nn.GroupNorm(2, 6)
-        self.mix = nn.Sequential(nn.Conv2d(6, 5, 1), nn.Sequential(nn.BatchNorm2d(5), nn.Dropout2d(0.3)))
+        self.mix = nn.Sequential(
+            nn.Conv2d(6, 5, 1), nn.Sequential(nn.BatchNorm2d(5), nn.Dropout2d(0.3))
+        )
         self.layer = nn.LayerNorm(5)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -604,7 +644,9 @@ def _derived() -> nn.Module:
 
 
 def _frozen_bn(module: nn.Module) -> bool:
-    return isinstance(module, _BATCH_NORMS) and not any(p.requires_grad for p in module.parameters())
+    return isinstance(module, _BATCH_NORMS) and not any(
+        p.requires_grad for p in module.parameters()
+    )
 
 
 def _set_modes(train_mode: Callable, model: nn.Module) -> None:
@@ -627,7 +669,9 @@ def _check_modes(model: nn.Module, when: str) -> None:
         elif any(not m.training for m in model.modules() if not list(m.parameters())):
             idea = NOT_TRAINING  # even layers with nothing to freeze are stopped
         else:
-            frozen = list(module.parameters()) and not any(p.requires_grad for p in module.parameters())
+            frozen = list(module.parameters()) and not any(
+                p.requires_grad for p in module.parameters()
+            )
             idea = OTHER_FROZEN if frozen else NOT_TRAINING
         raise Wrong(idea, seen=seen, expected=f"{_mode(expected)} mode")
 
@@ -651,7 +695,9 @@ def _check_statistics(model: nn.Module, batches: Sequence[Tensor], when: str) ->
         return hook
 
     frozen = [(name, m) for name, m in norms if _frozen_bn(m)]
-    handles = [m.register_forward_hook(compare(name)) for name, m in frozen if m.running_mean is not None]
+    handles = [
+        m.register_forward_hook(compare(name)) for name, m in frozen if m.running_mean is not None
+    ]
     with torch.no_grad():
         for batch in batches:
             model(batch)
@@ -663,8 +709,14 @@ def _check_statistics(model: nn.Module, batches: Sequence[Tensor], when: str) ->
         moved = not torch.equal(module.running_mean, before[name])
         if _frozen_bn(module) and moved:
             by = float((module.running_mean - before[name]).abs().max())
-            seen = f"running_mean of {name} ({type(module).__name__}) moved by up to {by:.2g} {when}"
-            raise Wrong(STATISTICS_MOVED, seen=seen, expected="the frozen layer's statistics stand still")
+            seen = (
+                f"running_mean of {name} ({type(module).__name__}) moved by up to {by:.2g} {when}"
+            )
+            raise Wrong(
+                STATISTICS_MOVED,
+                seen=seen,
+                expected="the frozen layer's statistics stand still",
+            )
         if _frozen_bn(module) and not answers.get(name, False):
             raise Wrong(BATCH_STATISTICS, seen=f"{name} does not use its running statistics {when}")
         if not _frozen_bn(module) and not moved:
@@ -697,7 +749,9 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
         _check_frozen_backbone(train_mode, make(), shape)
 
 
-@check_train_mode_keep_frozen_bn.part(2, "lets trainable BatchNorm layers, Dropout and every other layer train")
+@check_train_mode_keep_frozen_bn.part(
+    2, "lets trainable BatchNorm layers, Dropout and every other layer train"
+)
 def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     generator = torch.Generator().manual_seed(5)
     model = Photos()  # neighbours on either side of frozen and trainable BatchNorm
@@ -723,7 +777,9 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     _check_modes(model, "with nothing frozen")
 
 
-@check_train_mode_keep_frozen_bn.part(1, "works from any mode and again after unfreezing, and changes nothing else")
+@check_train_mode_keep_frozen_bn.part(
+    1, "works from any mode and again after unfreezing, and changes nothing else"
+)
 def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     for make in (Photos, Clips, Norms):
         model = make()
@@ -786,7 +842,9 @@ def _check_unfrozen(unfreeze_to: Callable, model: nn.Module, stage: str) -> None
     trainable = set(children[children.index(stage) :])
     unfreeze_to(model, stage)
     flags = _flags(model)
-    wrong = {name: flag for name, flag in flags.items() if flag != (name.split(".")[0] in trainable)}
+    wrong = {
+        name: flag for name, flag in flags.items() if flag != (name.split(".")[0] in trainable)
+    }
     if not wrong:
         return
     name, flag = next(iter(wrong.items()))
@@ -800,7 +858,11 @@ def _check_unfrozen(unfreeze_to: Callable, model: nn.Module, stage: str) -> None
         idea = ANOTHER_LAYER
     else:
         idea = EARLIER_TRAINABLE if flag else LATER_FROZEN
-    raise Wrong(idea, seen=seen, expected=f"layers from {stage} on trainable, those before it frozen")
+    raise Wrong(
+        idea,
+        seen=seen,
+        expected=f"layers from {stage} on trainable, those before it frozen",
+    )
 
 
 @check_unfreeze_to.part(1, "opens the stage and all later children, and closes all earlier ones")
@@ -808,7 +870,12 @@ def _(unfreeze_to: Callable, cases: Sequence[MakeNetwork]) -> None:
     model = Photos()
     _mixed_flags(model)
     stages = [name for name, _ in model.named_children()]
-    for stage in (stages[len(stages) // 2], stages[len(stages) // 4], stages[-1], stages[0]):
+    for stage in (
+        stages[len(stages) // 2],
+        stages[len(stages) // 4],
+        stages[-1],
+        stages[0],
+    ):
         _check_unfrozen(unfreeze_to, model, stage)
 
 
@@ -821,7 +888,9 @@ def _(unfreeze_to: Callable, cases: Sequence[MakeNetwork]) -> None:
         _check_unfrozen(unfreeze_to, model, stage)
 
 
-@check_unfreeze_to.part(1, "gives the same when called again with another stage, and changes nothing else")
+@check_unfreeze_to.part(
+    1, "gives the same when called again with another stage, and changes nothing else"
+)
 def _(unfreeze_to: Callable, cases: Sequence[MakeNetwork]) -> None:
     for make in (Photos, Clips):
         model = make()
@@ -872,7 +941,9 @@ WRONG_STEP = Misconception(
     "The steps are not those of SGD with this lr, weight decay and momentum, the same for all parameters.",
     "the arguments of the optimizer: each by its name, nothing else switched on",
 )
-NOT_SGD = Misconception("not-sgd", "What came back is not a `torch.optim.SGD`.", "the `return` line")
+NOT_SGD = Misconception(
+    "not-sgd", "What came back is not a `torch.optim.SGD`.", "the `return` line"
+)
 
 check_build_optimizer = Check(
     "build_optimizer",
@@ -888,7 +959,10 @@ _SETTINGS = ((0.1, 0.0, 0.0), (0.03, 0.2, 0.0), (0.07, 0.0, 0.8), (0.02, 0.1, 0.
 
 
 def _check_steps(
-    build_optimizer: Callable, model: nn.Module, settings: tuple[float, float, float], grad_of_frozen: float
+    build_optimizer: Callable,
+    model: nn.Module,
+    settings: tuple[float, float, float],
+    grad_of_frozen: float,
 ) -> None:
     """Three steps with known gradients against the formula of SGD, worked out here in float64.
 
@@ -914,10 +988,17 @@ def _check_steps(
             expected[name] = expected[name] - lr * velocity[name]
         optimizer.step()
         for name, parameter in named.items():
-            now, call = parameter.detach(), f"{name} at step {step + 1} with {_named(settings)}"
+            now, call = (
+                parameter.detach(),
+                f"{name} at step {step + 1} with {_named(settings)}",
+            )
             if not trainable[name]:
                 if not torch.equal(now, start[name]):
-                    raise Wrong(FROZEN_MOVED, seen=f"{call}: it moved", expected="bit for bit as before")
+                    raise Wrong(
+                        FROZEN_MOVED,
+                        seen=f"{call}: it moved",
+                        expected="bit for bit as before",
+                    )
             # far above the rounding of three steps, in float32 too, and far below what a wrong switch does
             elif not torch.allclose(now.double(), expected[name], rtol=1e-5, atol=1e-5):
                 if torch.equal(now, start[name]):
@@ -926,7 +1007,11 @@ def _check_steps(
                 raise Wrong(idea, seen=f"{call}: {_first_difference(now, expected[name])}")
     for name, parameter in named.items():
         if held[id(parameter)] and not trainable[name]:
-            raise Wrong(HOLDS_FROZEN, seen=f"{name} is in its param_groups", expected="trainable parameters alone")
+            raise Wrong(
+                HOLDS_FROZEN,
+                seen=f"{name} is in its param_groups",
+                expected="trainable parameters alone",
+            )
 
 
 def _named(settings: tuple[float, float, float]) -> str:
@@ -938,7 +1023,9 @@ def _first_difference(now: Tensor, expected: Tensor) -> str:
     return f"{now.reshape(-1)[worst]:.6g} instead of {expected.reshape(-1)[worst]:.6g}"
 
 
-@check_build_optimizer.part(2, "takes SGD's steps on the trainable parameters, with these lr, decay and momentum")
+@check_build_optimizer.part(
+    2, "takes SGD's steps on the trainable parameters, with these lr, decay and momentum"
+)
 def _(build_optimizer: Callable, cases: Sequence[MakeNetwork]) -> None:
     for settings in _SETTINGS:
         model = Clips().double()

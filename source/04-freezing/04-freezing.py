@@ -11,6 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
+from course import plots, scale, training
+from course.data import fashion_mnist
+from course.device import Timer, describe, pick_device, place
+from course.models import imagenet_labels, load_backbone, preprocess
 from freezing_checks import (
     check_build_optimizer,
     check_freeze,
@@ -21,11 +25,6 @@ from freezing_checks import (
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from course import plots, scale, training
-from course.data import fashion_mnist
-from course.device import Timer, describe, pick_device, place
-from course.models import imagenet_labels, load_backbone, preprocess
 
 device = pick_device()
 patience = scale.choose(
@@ -43,7 +42,9 @@ print(f"This notebook computes on {describe(device)} at {scale.current()} scale;
 
 # %% tags=["experiment"]
 size = scale.experiment(
-    offline={"side": 64, "test": 400}, quick={"side": 32, "test": 30}, full={"side": 128, "test": 2000}
+    offline={"side": 64, "test": 400},
+    quick={"side": 32, "test": 30},
+    full={"side": 128, "test": 2000},
 )
 side = size.side  # pixels
 data = fashion_mnist()
@@ -66,10 +67,16 @@ def called(images: Tensor) -> list[str]:
 
 
 shown = zip(test_labels[:16], called(test_images[:16]), strict=True)
-figure = plots.photos(data.x_test[:16], [f"{data.classes[label]}\n“{name}”" for label, name in shown])
+figure = plots.photos(
+    data.x_test[:16], [f"{data.classes[label]}\n“{name}”" for label, name in shown]
+)
 
 sandals = called(test_images[test_labels == data.classes.index("Sandal")])
-display(Markdown(f"Of {len(sandals)} photos of a sandal, **{sandals.count('sandal')}** are called a sandal."))
+display(
+    Markdown(
+        f"Of {len(sandals)} photos of a sandal, **{sandals.count('sandal')}** are called a sandal."
+    )
+)
 
 # %% [markdown]
 # The network knows the word: ImageNet has a class for sandals, one for loafers, one for running shoes. It was shown
@@ -84,14 +91,19 @@ display(Markdown(f"Of {len(sandals)} photos of a sandal, **{sandals.count('sanda
 
 # %% tags=["experiment"]
 drift = scale.experiment(
-    offline={"batches": 100, "photos": 8}, quick={"batches": 4, "photos": 4}, full={"batches": 100, "photos": 16}
+    offline={"batches": 100, "photos": 8},
+    quick={"batches": 4, "photos": 4},
+    full={"batches": 100, "photos": 16},
 )
 photo = int(torch.where(data.y_test == data.classes.index("Ankle boot"))[0][0])
 boot = pixels(data.x_test[photo : photo + 1])
 
 
-def show_batches(model: nn.Module, set_mode: Callable[[nn.Module], object]) -> tuple[list[int], Tensor]:
-    """Shows the model batch after batch in the mode that set_mode gives it, and asks for the boot now and then.
+def show_batches(
+    model: nn.Module, set_mode: Callable[[nn.Module], object]
+) -> tuple[list[int], Tensor]:
+    """Shows the model batch after batch in the mode that set_mode gives it, and asks for
+    the boot now and then.
 
     Returns after how many batches it was asked, and the logits (times asked, 1000).
     """
@@ -154,7 +166,10 @@ layer.train()
 layer(x)
 torch.testing.assert_close(layer.running_mean, mu)
 torch.testing.assert_close(layer.running_var, sigma2)
-print(f"m = {m}; the running mean was 0 and is now", [round(value, 2) for value in layer.running_mean.tolist()])
+print(
+    f"m = {m}; the running mean was 0 and is now",
+    [round(value, 2) for value in layer.running_mean.tolist()],
+)
 
 # %% [markdown]
 # The gradients are off, and the layer moved. Unroll the formula over $n$ batches, and what ImageNet left, $\hat\mu_0$,
@@ -213,7 +228,8 @@ figure = plots.drift(
 
 # %%
 def staged(network: nn.Module) -> nn.Sequential:
-    """EfficientNet-Lite0 as a chain of stages, input to output. The layers are the network's own, not copies."""
+    """EfficientNet-Lite0 as a chain of stages, input to output. The layers are the
+    network's own, not copies."""
     stages = OrderedDict(stem=nn.Sequential(network.conv_stem, network.bn1))
     for number, block in enumerate(network.blocks, start=1):
         stages[f"stage{number}"] = block
@@ -223,9 +239,12 @@ def staged(network: nn.Module) -> nn.Sequential:
 
 
 def clothes_network(seed: int, *, pretrained: bool = True) -> nn.Sequential:
-    """Ten stages with a new head for ten classes; the seed draws the head, and all the rest unless pretrained."""
+    """Ten stages with a new head for ten classes; the seed draws the head, and all the rest
+    unless pretrained."""
     torch.manual_seed(seed)
-    return place(staged(load_backbone("efficientnet-lite0", pretrained=pretrained, num_classes=10)), device)
+    return place(
+        staged(load_backbone("efficientnet-lite0", pretrained=pretrained, num_classes=10)), device
+    )
 
 
 # %% [markdown]
@@ -245,12 +264,15 @@ def clothes_network(seed: int, *, pretrained: bool = True) -> nn.Sequential:
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "freeze", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def freeze(model: nn.Module, except_for: Sequence[str]) -> None:
-    """Freezes every parameter of the model, save those that `except_for` names; those become trainable.
+    """Freezes every parameter of the model, save those that `except_for` names; those
+    become trainable.
 
-    model: any module. Afterwards each parameter's requires_grad is True if it is named, and False if not.
-    except_for: dotted names of modules or parameters, at any depth. The name of a module stands for every parameter
-        inside it. A name stands for itself and what is below it: "head" covers "head.weight" and "head.0.bias", but
-        not "head2.weight". A parameter that two modules share is trainable when one of them is named.
+    model: any module. Afterwards each parameter's requires_grad is True if it is named, and
+        False if not.
+    except_for: dotted names of modules or parameters, at any depth. The name of a module
+        stands for every parameter inside it. A name stands for itself and what is below it:
+        "head" covers "head.weight" and "head.0.bias", but not "head2.weight". A parameter
+        that two modules share is trainable when one of them is named.
 
     Must not change: values of parameters and buffers, and the modes (training or eval).
 
@@ -290,18 +312,22 @@ check_freeze(freeze)
 def trainable_report(model: nn.Module) -> dict[str, int]:
     """How many numbers of the model training would change, and how many not.
 
-    Returns a dict with the keys 'trainable', 'frozen' and 'total', each an int: the count of single numbers, so a
-    weight of shape (3, 4) counts 12. A parameter that is used in two places counts once. Buffers do not count.
+    Returns a dict with the keys 'trainable', 'frozen' and 'total', each an int: the count
+    of single numbers, so a weight of shape (3, 4) counts 12. A parameter that is used in
+    two places counts once. Buffers do not count.
 
     Must not change: anything in the model.
 
-    >>> model = nn.Sequential(OrderedDict(body=nn.Linear(4, 3), norm=nn.BatchNorm1d(3), head=nn.Linear(3, 2)))
+    >>> body, norm, head = nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)
+    >>> model = nn.Sequential(OrderedDict(body=body, norm=norm, head=head))
     >>> _ = model.body.requires_grad_(False)
     >>> trainable_report(model)
     {'trainable': 14, 'frozen': 15, 'total': 29}
     """
     ### BEGIN SOLUTION
-    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    trainable = sum(
+        parameter.numel() for parameter in model.parameters() if parameter.requires_grad
+    )
     total = sum(parameter.numel() for parameter in model.parameters())
     return {"trainable": trainable, "frozen": total - trainable, "total": total}
     ### END SOLUTION
@@ -349,13 +375,16 @@ display(
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "train-mode", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def train_mode_keep_frozen_bn(model: nn.Module) -> None:
-    """Puts the model into training mode, and every BatchNorm layer that is frozen into eval mode.
+    """Puts the model into training mode, and every BatchNorm layer that is frozen into eval
+    mode.
 
-    model: any module, in any mode. A BatchNorm layer (1d, 2d or 3d, at any depth) is frozen when its own weight and
-        bias all have requires_grad False. Everything else is in training mode afterwards: Dropout, trainable
-        BatchNorm, and a BatchNorm that an earlier call put into eval mode and that has been unfrozen since.
+    model: any module, in any mode. A BatchNorm layer (1d, 2d or 3d, at any depth) is frozen
+        when its own weight and bias all have requires_grad False. Everything else is in
+        training mode afterwards: Dropout, trainable BatchNorm, and a BatchNorm that an
+        earlier call put into eval mode and that has been unfrozen since.
 
-    Must not change: requires_grad, values of parameters and buffers, and the layers' settings.
+    Must not change: requires_grad, values of parameters and buffers, and the layers'
+    settings.
 
     >>> model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3))
     >>> _ = model[1].requires_grad_(False)
@@ -416,8 +445,11 @@ def draw_photos(seed: int, count: int) -> tuple[Tensor, Tensor]:
     return pixels(data.x_train[rows]), data.y_train[rows]
 
 
-def fit_head(part: nn.Module, network: nn.Sequential, inputs: Tensor, labels: Tensor, seed: int) -> None:
-    """Trains the head of a network on what goes into a part of it: the head alone, or all that leads there too."""
+def fit_head(
+    part: nn.Module, network: nn.Sequential, inputs: Tensor, labels: Tensor, seed: int
+) -> None:
+    """Trains the head of a network on what goes into a part of it: the head alone, or all
+    that leads there too."""
     run = training.fit(
         part,
         (inputs, labels),
@@ -439,13 +471,17 @@ for seed in training.progress(range(probe.seeds), "seeds"):
     front, back = training.cut(network)
     first_head = {name: tensor.clone() for name, tensor in back.state_dict().items()}
     if seed == 0:
-        test_features = training.predict(front, test_images)  # the same for every seed, like the backbone
+        test_features = training.predict(
+            front, test_images
+        )  # the same for every seed, like the backbone
 
     fit_head(back, network, training.predict(front, images), labels, seed)
     kept.append(training.evaluate(back, (test_features, test_labels)))
 
     back.load_state_dict(first_head)
-    fit_head(network, network, images, labels, seed)  # every step runs the frozen backbone in training mode
+    fit_head(
+        network, network, images, labels, seed
+    )  # every step runs the frozen backbone in training mode
     drifted_features = training.predict(front, test_images)
     drifting.append(training.evaluate(back, (drifted_features, test_labels)))
 
@@ -498,9 +534,16 @@ display(Markdown(f"A new head on the drifted backbone: {plots.plus_minus(drifted
 
 # %%
 def steps_without_gradient(
-    n: int, gradient: float | None, *, lr: float = 0.1, decay: float = 0.0, momentum: float = 0.0, last: float = 0.0
+    n: int,
+    gradient: float | None,
+    *,
+    lr: float = 0.1,
+    decay: float = 0.0,
+    momentum: float = 0.0,
+    last: float = 0.0,
 ) -> list[float]:
-    """A weight that begins at 1 and has a true gradient once, `last`: where it is then, and after each of n steps."""
+    """A weight that begins at 1 and has a true gradient once, `last`: where it is then, and
+    after each of n steps."""
     w = nn.Parameter(torch.ones((), dtype=torch.float64))
     optimizer = torch.optim.SGD([w], lr=lr, momentum=momentum, weight_decay=decay)
     if last:
@@ -568,8 +611,11 @@ figure = plots.measured_and_law(
 leak = scale.experiment(offline={"photos": 16}, quick={"photos": 4}, full={"photos": 16})
 
 
-def moved_after_freezing(then: Callable[[nn.Module, torch.optim.Optimizer], torch.optim.Optimizer]) -> int:
-    """How many frozen numbers move in three steps; then(model, optimizer) gives the optimizer to go on with."""
+def moved_after_freezing(
+    then: Callable[[nn.Module, torch.optim.Optimizer], torch.optim.Optimizer],
+) -> int:
+    """How many frozen numbers move in three steps; then(model, optimizer) gives the
+    optimizer to go on with."""
     model = clothes_network(seed=0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     images, labels = draw_photos(0, leak.photos)
@@ -577,14 +623,18 @@ def moved_after_freezing(then: Callable[[nn.Module, torch.optim.Optimizer], torc
     for step in range(6):
         if step == 3:
             freeze(model, except_for=["head"])
-            frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
+            frozen = {
+                name: p.clone() for name, p in model.named_parameters() if not p.requires_grad
+            }
             optimizer = then(model, optimizer)
         train_mode_keep_frozen_bn(model)
         loss = F.cross_entropy(model(images.to(device)), labels.to(device))
         optimizer.zero_grad(set_to_none=False)
         loss.backward()
         optimizer.step()
-    return sum(int((p != frozen[name]).sum()) for name, p in model.named_parameters() if name in frozen)
+    return sum(
+        int((p != frozen[name]).sum()) for name, p in model.named_parameters() if name in frozen
+    )
 
 
 moved = moved_after_freezing(lambda model, optimizer: optimizer)
@@ -602,20 +652,23 @@ display(Markdown(f"**{moved:,}** frozen numbers are no longer what they were."))
 
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "build-optimizer", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def build_optimizer(model: nn.Module, lr: float, weight_decay: float, momentum: float) -> torch.optim.SGD:
+def build_optimizer(
+    model: nn.Module, lr: float, weight_decay: float, momentum: float
+) -> torch.optim.SGD:
     """SGD for what is trainable now.
 
-    lr, weight_decay, momentum: one value each, for every parameter; plain momentum, no Nesterov, no dampening.
+    lr, weight_decay, momentum: one value each, for every parameter; plain momentum, no
+        Nesterov, no dampening.
 
-    Returns a torch.optim.SGD that holds every parameter with requires_grad True once, and no other. Its steps never
-    move a frozen parameter, whatever the parameter's .grad holds.
+    Returns a torch.optim.SGD that holds every parameter with requires_grad True once, and
+    no other. Its steps never move a frozen parameter, whatever the parameter's .grad holds.
 
     Must not change: anything in the model.
 
     >>> model = nn.Sequential(OrderedDict(body=nn.Linear(4, 3), head=nn.Linear(3, 2)))
     >>> _ = model.body.requires_grad_(False)
     >>> optimizer = build_optimizer(model, lr=0.1, weight_decay=0.01, momentum=0.9)
-    >>> [tuple(parameter.shape) for group in optimizer.param_groups for parameter in group["params"]]
+    >>> [tuple(parameter.shape) for parameter in optimizer.param_groups[0]["params"]]
     [(2, 3), (2,)]
     """
     ### BEGIN SOLUTION
@@ -634,7 +687,9 @@ check_build_optimizer(build_optimizer)
 
 # %% tags=["experiment"]
 scale.experiment()
-moved = moved_after_freezing(lambda model, _: build_optimizer(model, lr=0.01, weight_decay=1e-4, momentum=0.9))
+moved = moved_after_freezing(
+    lambda model, _: build_optimizer(model, lr=0.01, weight_decay=1e-4, momentum=0.9)
+)
 assert moved == 0
 display(Markdown(f"With your optimizer: **{moved}**."))
 
@@ -654,13 +709,15 @@ display(Markdown(f"With your optimizer: **{moved}**."))
 def unfreeze_to(model: nn.Module, stage: str) -> None:
     """Makes one stage and every later one trainable, and freezes every earlier one.
 
-    model: its direct children are its stages, registered from input to output, as `model.named_children()` gives
-        them.
-    stage: the name of a direct child. Whatever was frozen or trainable before the call makes no difference.
+    model: its direct children are its stages, registered from input to output, as
+        `model.named_children()` gives them.
+    stage: the name of a direct child. Whatever was frozen or trainable before the call
+        makes no difference.
 
     Must not change: values of parameters and buffers, and the modes (training or eval).
 
-    >>> model = nn.Sequential(OrderedDict(stem=nn.Linear(5, 4), body=nn.Linear(4, 3), head=nn.Linear(3, 2)))
+    >>> stem, body, head = nn.Linear(5, 4), nn.Linear(4, 3), nn.Linear(3, 2)
+    >>> model = nn.Sequential(OrderedDict(stem=stem, body=body, head=head))
     >>> unfreeze_to(model, "body")
     >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     ['body.weight', 'body.bias', 'head.weight', 'head.bias']
@@ -695,7 +752,8 @@ images, labels = draw_photos(0, size.photos)
 
 
 def cost() -> tuple[int, int]:
-    """Trainable parameters, and the bytes that a step holds, with the network frozen as it is now."""
+    """Trainable parameters, and the bytes that a step holds, with the network frozen as it
+    is now."""
     train_mode_keep_frozen_bn(network)
     optimizer = build_optimizer(network, lr=0.01, weight_decay=1e-4, momentum=0.9)
     memory = training.memory_of_a_step(network, images, labels, optimizer)
@@ -787,9 +845,24 @@ display(
 
 # %% tags=["experiment"]
 size = scale.experiment(
-    offline={"seeds": 3, "photos": 240, "batch": 24, "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3}},
-    quick={"seeds": 2, "photos": 20, "batch": 10, "passes": {"probe": 2, "partial": 1, "full": 1, "scratch": 1}},
-    full={"seeds": 5, "photos": 3000, "batch": 30, "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3}},
+    offline={
+        "seeds": 3,
+        "photos": 240,
+        "batch": 24,
+        "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3},
+    },
+    quick={
+        "seeds": 2,
+        "photos": 20,
+        "batch": 10,
+        "passes": {"probe": 2, "partial": 1, "full": 1, "scratch": 1},
+    },
+    full={
+        "seeds": 5,
+        "photos": 3000,
+        "batch": 30,
+        "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3},
+    },
 )
 opened = {"probe": "head", "partial": "stage6", "full": "stem", "scratch": "stem"}
 rates = {"probe": 0.003, "partial": 0.01, "full": 0.01, "scratch": 0.03}
@@ -797,7 +870,8 @@ test_inputs = {}  # the test photos as a method's frozen front gives them, the s
 
 
 def train_one(method: str, seed: int) -> tuple[nn.Sequential, nn.Sequential, training.History]:
-    """One run of one method: the front, the back, and what was seen while the back was trained."""
+    """One run of one method: the front, the back, and what was seen while the back was
+    trained."""
     network = clothes_network(seed, pretrained=method != "scratch")
     unfreeze_to(network, opened[method])
     front, back = training.cut(network)
@@ -821,15 +895,24 @@ def train_one(method: str, seed: int) -> tuple[nn.Sequential, nn.Sequential, tra
 
 
 runs = {method: [] for method in opened}
-for method, seed in training.progress([(method, seed) for method in opened for seed in range(size.seeds)], "runs"):
+for method, seed in training.progress(
+    [(method, seed) for method in opened for seed in range(size.seeds)], "runs"
+):
     runs[method].append(train_one(method, seed))
 first_look = {method: [run.accuracy[-1] for *_, run in seeds] for method, seeds in runs.items()}
 steps = {method: len(seeds[0][-1].loss) for method, seeds in runs.items()}
 if size.scale == "offline":
-    assert all(sum(run.loss[-5:]) < sum(run.loss[:5]) for seeds in runs.values() for *_, run in seeds)
+    assert all(
+        sum(run.loss[-5:]) < sum(run.loss[:5]) for seeds in runs.values() for *_, run in seeds
+    )
     assert sum(first_look["full"]) < sum(first_look["probe"]) - 0.05 * size.seeds
     assert sum(first_look["scratch"]) < 0.3 * size.seeds
-display(Markdown(", ".join(f"{method}: {plots.plus_minus(first_look[method], 100)} %" for method in runs) + "."))
+display(
+    Markdown(
+        ", ".join(f"{method}: {plots.plus_minus(first_look[method], 100)} %" for method in runs)
+        + "."
+    )
+)
 
 # %% [markdown]
 # Scratch is near the one in ten that guessing gets, and full, which could do all that the probe did, is far behind it.
@@ -866,7 +949,9 @@ scale.experiment()
 print(
     f"{size.photos} photos, {size.seeds} seeds: mean ± standard deviation. Accuracy on {len(test_labels)} other photos."
 )
-print(f"{'':8}{'steps':>6}{'accuracy (%)':>16}{'before refreshing':>20}{'time (s)':>14}{'memory of a step (MB)':>24}")
+print(
+    f"{'':8}{'steps':>6}{'accuracy (%)':>16}{'before refreshing':>20}{'time (s)':>14}{'memory of a step (MB)':>24}"
+)
 for method in runs:
     print(
         f"{method:8}{steps[method]:>6}{plots.plus_minus(accuracy[method], 100):>16}"
@@ -876,7 +961,9 @@ for method in runs:
 from_imagenet = [value for method in ("probe", "partial", "full") for value in accuracy[method]]
 if size.scale != "quick":
     assert min(from_imagenet) > max(accuracy["scratch"]) + 0.05
-    assert sum(accuracy["full"]) > sum(first_look["full"]) and sum(accuracy["scratch"]) > sum(first_look["scratch"])
+    assert sum(accuracy["full"]) > sum(first_look["full"]) and sum(accuracy["scratch"]) > sum(
+        first_look["scratch"]
+    )
     assert max(seconds["probe"]) < min(seconds["full"])
     assert memory_held["probe"][0] < memory_held["partial"][0] < memory_held["full"][0]
 display(

@@ -4,9 +4,8 @@ Each stands alone with ``torch`` and ``nn``. A wrong one comes with the misconce
 """
 
 import torch
-from torch import nn
-
 from course.mutants import Mutants
+from torch import nn
 
 mutants = Mutants()
 
@@ -109,13 +108,17 @@ def dots_match_anything(model, except_for):
 @mutants.wrong("freeze", "shared-frozen")
 def one_name_each(model, except_for):
     for name, parameter in model.named_parameters():
-        parameter.requires_grad = any(name == one or name.startswith(one + ".") for one in except_for)
+        parameter.requires_grad = any(
+            name == one or name.startswith(one + ".") for one in except_for
+        )
 
 
 @mutants.wrong("freeze", "shared-frozen")
 def last_name_wins(model, except_for):
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        parameter.requires_grad = any(name == one or name.startswith(one + ".") for one in except_for)
+        parameter.requires_grad = any(
+            name == one or name.startswith(one + ".") for one in except_for
+        )
 
 
 @mutants.wrong("freeze", "modes-changed")
@@ -144,7 +147,9 @@ def buffers_too(model, except_for):
     for _, tensor in named:
         tensor.requires_grad_(False)
     for name, tensor in named:
-        if tensor.is_floating_point() and any(name.startswith(one + ".") or name == one for one in except_for):
+        if tensor.is_floating_point() and any(
+            name.startswith(one + ".") or name == one for one in except_for
+        ):
             tensor.requires_grad_(True)
 
 
@@ -175,7 +180,9 @@ def by_identity(model, except_for):
     for name in except_for:
         owner, _, last = name.rpartition(".")
         thing = getattr(model.get_submodule(owner), last)
-        opened |= {id(thing)} if isinstance(thing, torch.Tensor) else {id(p) for p in thing.parameters()}
+        opened |= (
+            {id(thing)} if isinstance(thing, torch.Tensor) else {id(p) for p in thing.parameters()}
+        )
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in opened)
 
@@ -248,7 +255,10 @@ def returns_floats(model):
 @mutants.wrong("trainable_report", "not-a-report")
 def leaves_out_the_total(model):
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {"trainable": trainable, "frozen": sum(p.numel() for p in model.parameters()) - trainable}
+    return {
+        "trainable": trainable,
+        "frozen": sum(p.numel() for p in model.parameters()) - trainable,
+    }
 
 
 @mutants.wrong("trainable_report", "counted-tensors")
@@ -292,7 +302,9 @@ def whole_layers(model):
     for module in model.modules():
         own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
         seen.update(id(p) for p in own)
-        report["trainable" if any(p.requires_grad for p in own) else "frozen"] += sum(p.numel() for p in own)
+        report["trainable" if any(p.requires_grad for p in own) else "frozen"] += sum(
+            p.numel() for p in own
+        )
     return report | {"total": report["trainable"] + report["frozen"]}
 
 
@@ -302,7 +314,10 @@ def remembers_the_model(model):
     if id(model) not in cache:
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in model.parameters())
-        cache[id(model)] = model, {"trainable": trainable, "frozen": total - trainable, "total": total}
+        cache[id(model)] = (
+            model,
+            {"trainable": trainable, "frozen": total - trainable, "total": total},
+        )
     return cache[id(model)][1]
 
 
@@ -379,7 +394,11 @@ def by_address(model):
 def with_a_mask(model):
     sizes = torch.tensor([p.numel() for p in model.parameters()])
     mask = torch.tensor([p.requires_grad for p in model.parameters()])
-    return {"total": int(sizes.sum()), "trainable": sizes[mask].sum().item(), "frozen": sizes[~mask].sum().item()}
+    return {
+        "total": int(sizes.sum()),
+        "trainable": sizes[mask].sum().item(),
+        "frozen": sizes[~mask].sum().item(),
+    }
 
 
 # -- train_mode_keep_frozen_bn -------------------------------------------------------------------------------
@@ -412,7 +431,9 @@ def direct_children_only(model):
 def only_2d(model):
     model.train()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and not any(p.requires_grad for p in module.parameters()):
+        if isinstance(module, nn.BatchNorm2d) and not any(
+            p.requires_grad for p in module.parameters()
+        ):
             module.eval()
 
 
@@ -558,7 +579,9 @@ def through_apply(model):
 def sets_each_mode(model):
     for module in model.modules():
         is_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        module.training = not is_norm or any(p.requires_grad for p in module.parameters(recurse=False))
+        module.training = not is_norm or any(
+            p.requires_grad for p in module.parameters(recurse=False)
+        )
     return model
 
 
@@ -787,7 +810,9 @@ def asks_at_each_step(model, lr, weight_decay, momentum):
                 if not parameter.requires_grad:
                     parameter.grad = None
 
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum
+    )
     optimizer.register_step_pre_hook(skip_frozen)
     return optimizer
 
@@ -850,7 +875,11 @@ def no_decay_on_biases(model, lr, weight_decay, momentum):
 def a_faster_head(model, lr, weight_decay, momentum):
     *_, head = model.children()
     ps = {id(p) for p in head.parameters()}
-    groups = [{"params": [p], "lr": 10 * lr if id(p) in ps else lr} for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p], "lr": 10 * lr if id(p) in ps else lr}
+        for p in model.parameters()
+        if p.requires_grad
+    ]
     return torch.optim.SGD(groups, weight_decay=weight_decay, momentum=momentum)
 
 
@@ -858,7 +887,9 @@ def a_faster_head(model, lr, weight_decay, momentum):
 def remembers_the_first(model, lr, weight_decay, momentum):
     if "optimizer" not in model.__dict__:
         ps = [p for p in model.parameters() if p.requires_grad]
-        model.__dict__["optimizer"] = torch.optim.SGD(ps, lr=lr, weight_decay=weight_decay, momentum=momentum)
+        model.__dict__["optimizer"] = torch.optim.SGD(
+            ps, lr=lr, weight_decay=weight_decay, momentum=momentum
+        )
     return model.__dict__["optimizer"]
 
 
@@ -885,7 +916,9 @@ def starts_without_gradients(model, lr, weight_decay, momentum):
 
 @mutants.right("build_optimizer")
 def with_filter(model, lr, weight_decay, momentum):
-    return torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), lr, momentum, 0, weight_decay)
+    return torch.optim.SGD(
+        filter(lambda p: p.requires_grad, model.parameters()), lr, momentum, 0, weight_decay
+    )
 
 
 @mutants.right("build_optimizer")
@@ -903,8 +936,12 @@ def a_group_for_each_layer(model, lr, weight_decay, momentum):
 
 @mutants.right("build_optimizer")
 def many_at_once(model, lr, weight_decay, momentum):
-    named = {p: name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
-    return torch.optim.SGD(list(named), lr=lr, weight_decay=weight_decay, momentum=momentum, foreach=True)
+    named = {
+        p: name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad
+    }
+    return torch.optim.SGD(
+        list(named), lr=lr, weight_decay=weight_decay, momentum=momentum, foreach=True
+    )
 
 
 @mutants.right("build_optimizer")
