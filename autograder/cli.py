@@ -97,3 +97,11 @@ def grade(
             console.print(f"Picture: {picture}")
     if not isolate:
         console.print("[yellow]Graded without isolation: the learners' code had your rights.[/yellow]")
+
+
+@main.command()
+def doctor() -> None:
+    """Say whether learners' code can be shut in on this machine; exit with 1 if it cannot."""
+    if reason := isolation.why_not():
+        raise click.ClickException(f"Learners' code cannot be shut in here. {reason}")
+    click.echo("Learners' code can be shut in here: namespaces, a root of its own and limits were tried, and work.")
