@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 device = pick_device()
 patience = scale.choose(
-    offline="all its experiments together take about two minutes on two cores",
+    offline="all its experiments together take about three minutes on two cores",
     quick="all its experiments together take seconds, and show nothing true",
     full="it downloads data and weights, and wants a GPU",
 )

@@ -125,7 +125,9 @@ def warm_already(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def grade(course: SimpleNamespace, *options: str) -> Result:
     shut = [] if isolation.why_not() is None else ["--isolation", "none"]
-    return CliRunner().invoke(main, ["grade", "ps1", "--course-dir", str(course.root), *shut, *options])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(
+        main, ["grade", "ps1", "--course-dir", str(course.root), *shut, *options]
+    )
 
 
 @pytest.fixture
@@ -264,11 +266,10 @@ def test_scores_are_those_of_stock_nbgrader(course: SimpleNamespace, tmp_path: P
             assert found[0] == found[1], student
 
 
-def test_the_gradebook_must_know_the_assignment(course: SimpleNamespace, tmp_path: Path) -> None:
-    root = tmp_path / "fresh"
-    shutil.copytree(course.root, root, ignore=shutil.ignore_patterns("autograded", "gradebook.db"))
-    said = CliRunner().invoke(main, ["grade", "ps1", "--course-dir", str(root), "--isolation", "none"])
-    assert said.exit_code == 1 and "Run `nbgrader generate_assignment ps1` first." in said.output
+def test_the_gradebook_must_know_the_assignment(course: SimpleNamespace) -> None:
+    shutil.copytree(course.root / "source" / "ps1", course.root / "source" / "ps2")
+    said = CliRunner().invoke(main, ["grade", "ps2", "--course-dir", str(course.root), "--isolation", "none"])
+    assert said.exit_code == 1 and "Run `nbgrader generate_assignment ps2` first." in said.output
 
 
 @pytest.mark.usefixtures("warm_already")

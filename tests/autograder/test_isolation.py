@@ -1,11 +1,14 @@
 """What shut-in code can see and do, asked of a real sandbox from within."""
 
+import ctypes
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
@@ -284,6 +287,36 @@ def test_a_sandbox_ends_with_the_process_that_warmed_it(isolated: None, tmp_path
         os.close(handle)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_can_shut_in_too(isolated: None) -> None:
+    """Without being root there is a user namespace in between. Only the system is shown: all may read that."""
+    reader, writer = os.pipe()
+    with tempfile.TemporaryDirectory() as files:
+        Path(files).chmod(0o755)
+        Path(files, "data.csv").write_text("1,2\n")
+        if (child := os.fork()) == 0:
+            try:
+                os.setgroups([])
+                os.setresgid(23456, 23456, 23456)
+                os.setresuid(23456, 23456, 23456)
+                ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # dumpable again, as a process that was never root is
+                visible = isolation.Visible(Path(files), ("/usr", "/lib", "/lib64", "/bin"))
+                isolation.isolate(visible, Limits(), writer, lambda _: None)
+                said = [os.getuid(), os.getpid(), os.listdir(), os.path.exists("/var"), os.access("/usr", os.W_OK)]
+                os.write(writer, json.dumps(said).encode())
+            except BaseException as error:
+                os.write(writer, json.dumps(str(error)).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as answer:
+            said = json.load(answer)
+        os.waitpid(child, 0)
+    if isinstance(said, str) and ("unshare" in said or "not permitted" in said):
+        pytest.skip(f"this machine gives namespaces to root alone: {said}")
+    assert said == [1000, 1, ["data.csv"], False, False]
+
+
 def test_why_not_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError(1, "unshare: Operation not permitted")
@@ -307,7 +340,8 @@ def test_a_process_is_ended_once_and_its_number_never_signalled_again() -> None:
 def test_the_grader_can_be_imported_where_there_is_no_linux() -> None:
     script = """
         import os, signal, socket, sys
-        import cloudpickle, matplotlib, nbgrader.api, nbgrader.apps, numpy, rich.progress  # theirs is another matter
+        import click, cloudpickle, matplotlib, numpy, rich.progress  # theirs is another matter
+        import nbgrader.api, nbgrader.apps
         sys.platform = "win32"
         sys.modules["resource"] = None
         for module, names in (
