@@ -613,8 +613,8 @@ def test_alarms_at_any_moment_leave_the_conversation_whole(learner: Learner) -> 
         ring_after(0.001 + 0.0007 * number, ask_on)
     assert learner.client.lost is None
     assert look(model, 7.0) == 7.0 and model[0].bias[0] == 7.0
-    there = learner("def there(model): return model[1].weight.sum().item()", "there")
-    assert there(model) == model[1].weight.sum().item()
+    there = learner("def there(model): return model[1].weight.detach().clone()", "there")
+    assert torch.equal(there(model), model[1].weight)
 
 
 def test_code_that_cannot_be_interrupted_is_ended(plain: Learner) -> None:
