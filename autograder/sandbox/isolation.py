@@ -194,7 +194,8 @@ def _new_root(visible: Visible, limits: Limits, user: int | None) -> None:
             for path in (folder, *(os.path.join(folder, name) for name in files)):
                 os.chown(path, user, user)
     for link, target in (("/dev/fd", "/proc/self/fd"), ("/dev/shm", SCRATCH), ("/tmp", SCRATCH)):
-        os.symlink(target, root + link)
+        if not os.path.lexists(root + link):  # libraries may lie under /tmp; TMPDIR says where to write all the same
+            os.symlink(target, root + link)
     os.chdir(root)
     if platform.machine() not in PIVOT_ROOT:
         raise OSError(f"pivot_root is not known for {platform.machine()}")
