@@ -30,7 +30,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 from pathlib import Path
@@ -208,13 +208,15 @@ class Check:
 
     def verdict(self, candidate: Callable[..., Any]) -> Verdict:
         """Judges ``candidate`` and says nothing: neither a card nor an exception."""
+        if not callable(candidate):
+            candidate = _no_function(candidate)
         stderr = io.StringIO()
         deadline = time.monotonic() + self.seconds
         outcomes = []
         with contextlib.redirect_stderr(stderr), torch.random.fork_rng(devices=[]):
             for part in self.parts:
                 torch.manual_seed(self.seed)
-                outcomes.append(_outcome(part, candidate, list(self.cases.values()), deadline))
+                outcomes.append(_outcome(part, candidate, list(self.cases.values()), deadline, self.seconds))
         self.last = Verdict(self.exercise, tuple(outcomes), stderr.getvalue())
         return self.last
 
@@ -222,7 +224,8 @@ class Check:
         verdict = self.verdict(candidate)
         display(verdict)
         if verdict.points == 0:
-            raise NothingEarned(f"{self.exercise}: {verdict.state}. {verdict.message}")
+            state = "" if verdict.state is State.NOT_ATTEMPTED else f"{verdict.state}. "
+            raise NothingEarned(f"{self.exercise}: {state}{verdict.message}")
         return verdict.points
 
     def hint(self) -> None:
@@ -235,11 +238,18 @@ class Check:
         return f"check of {self.exercise}: {self.points:g} points, {len(self.hints)} hints"
 
 
-def _outcome(part: Part, candidate: Callable[..., Any], cases: list[Any], deadline: float) -> Outcome:
+def _no_function(what: object) -> Callable[..., Any]:
+    def call(*args: object, **kwargs: object) -> None:
+        raise TypeError(f"the check got {what!r}, which is no function. Hand over its name, without calling it")
+
+    return call
+
+
+def _outcome(part: Part, candidate: Callable[..., Any], cases: list[Any], deadline: float, seconds: float) -> Outcome:
     too_slow = Outcome(
         part,
         State.TOO_SLOW,
-        message="Your code was still running when its time was up.",
+        message=f"Your code was still running when its time was up, after {seconds:g} s.",
         look_at="a loop that never ends, or work done once for every element that could be done at once",
     )
     try:
@@ -248,13 +258,14 @@ def _outcome(part: Part, candidate: Callable[..., Any], cases: list[Any], deadli
     except Wrong as wrong:
         idea = wrong.misconception
         return Outcome(part, State.WRONG, idea.name, idea.message, idea.look_at, wrong.seen, wrong.expected)
-    except TimeUp:
-        return too_slow
+    except TimeUp as rang:
+        return replace(too_slow, lines=_learner_lines(rang))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever the learner's code raises, SystemExit too
         if isinstance(error, NotImplementedError) and not error.args:
-            return Outcome(part, State.NOT_ATTEMPTED, message="Not attempted yet.")
+            message = "Not attempted yet. Write the function in the cell above, run that cell, then this one again."
+            return Outcome(part, State.NOT_ATTEMPTED, message=message)
         return Outcome(
             part,
             State.ERROR,
@@ -293,7 +304,10 @@ def _learner_lines(error: BaseException) -> str:
         if not frame.filename.startswith(ours) and not frame.filename.endswith("_checks.py")
     ]
     rows = [f"line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames]
-    return "\n".join([*rows, *getattr(error, "__notes__", [])])
+    rows += getattr(error, "__notes__", [])
+    if len(rows) > 6:  # a recursion would fill the page
+        rows[3:-2] = [f"... {len(rows) - 5} more ..."]
+    return "\n".join(rows)
 
 
 def _details(verdict: Verdict) -> list[tuple[str, str]]:

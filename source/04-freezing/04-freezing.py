@@ -58,12 +58,12 @@ def pixels(images: Tensor) -> Tensor:
 
 
 test_images, test_labels = pixels(data.x_test[: size.test]), data.y_test[: size.test]
-network = place(load_backbone("efficientnet-lite0"), device)
+imagenet_network = place(load_backbone("efficientnet-lite0"), device)
 
 
 def called(images: Tensor) -> list[str]:
     """What the network calls each of the images."""
-    return [imagenet[answer] for answer in training.predict(network, images).argmax(dim=1)]
+    return [imagenet[answer] for answer in training.predict(imagenet_network, images).argmax(dim=1)]
 
 
 shown = zip(test_labels[:16], called(test_images[:16]), strict=True)
@@ -120,12 +120,15 @@ def show_batches(
     return asked, torch.stack(logits)
 
 
-network.requires_grad_(False)
-weights = {name: parameter.clone() for name, parameter in network.named_parameters()}
+imagenet_network = place(load_backbone("efficientnet-lite0"), device)
+imagenet_network.requires_grad_(False)
+weights = {name: parameter.clone() for name, parameter in imagenet_network.named_parameters()}
 
-asked, logits = show_batches(network, nn.Module.train)
+asked, logits = show_batches(imagenet_network, nn.Module.train)
 
-assert all(torch.equal(parameter, weights[name]) for name, parameter in network.named_parameters())
+assert all(
+    torch.equal(parameter, weights[name]) for name, parameter in imagenet_network.named_parameters()
+)
 change = (logits[-1] - logits[0]).abs().max().item()
 first, last = (imagenet[answer] for answer in logits[[0, -1]].argmax(dim=1))
 if drift.scale != "quick":
@@ -140,17 +143,21 @@ display(
 # %% [markdown]
 # No parameter moved. So something changed that is not a parameter, and nobody asked it to.
 #
-# Between its convolutions sit BatchNorm layers. Each has, for every one of its $C$ channels, a weight and a bias that
-# training learns, and two numbers that no gradient ever touches: the running mean $\hat\mu$ and the running variance
-# $\hat\sigma^2$ of what has passed through it, each of shape `(C,)`. In evaluation mode the layer normalises with
-# these two. In training mode it does two other things. It normalises with the batch's own mean $\mu_B$ and variance
-# $\sigma_B^2$, so what it makes of your boot depends on the shirts beside it. And it lets every batch nudge the two
-# numbers:
+# Between its convolutions sit BatchNorm layers. Such a layer brings each of its $C$ channels to mean 0 and variance 1,
+# and then lets training choose a scale and a shift:
 #
-# $$\hat\mu \leftarrow (1-m)\,\hat\mu + m\,\mu_B,\qquad \hat\sigma^2 \leftarrow (1-m)\,\hat\sigma^2 + m\,\sigma_B^2 ,$$
+# $$y = w\,\frac{x-\mu}{\sqrt{\sigma^2+\epsilon}} + b ,$$
 #
-# with the layer's *momentum* $m$. (This variance is the unbiased one: divided by one less than the number of values.)
-# In code:
+# with a weight $w$ and a bias $b$ that are parameters, and a tiny $\epsilon$ against division by zero. Which mean $\mu$
+# and which variance $\sigma^2$? The layer keeps two numbers for each channel that no gradient ever touches: the running
+# mean $\hat\mu$ and the running variance $\hat\sigma^2$ of what has passed through it, each of shape `(C,)`. In
+# evaluation mode it takes these two. In training mode it takes the mean $\mu_B$ and the variance of the batch before
+# it, so what it makes of your boot depends on the shirts beside it. And it lets every batch nudge the two numbers:
+#
+# $$\hat\mu \leftarrow (1-m)\,\hat\mu + m\,\mu_B,\qquad \hat\sigma^2 \leftarrow (1-m)\,\hat\sigma^2 + m\,s_B^2 ,$$
+#
+# with the layer's *momentum* $m$ and $s_B^2$ the batch's unbiased variance, divided by one less than the number of
+# values. In code:
 
 # %%
 torch.manual_seed(0)
@@ -187,7 +194,7 @@ print(
 scale.experiment()
 fresh = place(load_backbone("efficientnet-lite0"), device)
 assert fresh.bn1.momentum == m
-channel = int((network.bn1.running_mean - fresh.bn1.running_mean).abs().argmax())
+channel = int((imagenet_network.bn1.running_mean - fresh.bn1.running_mean).abs().argmax())
 running = [fresh.bn1.running_mean[channel].item()]
 by_hand = [running[0]]
 draw = torch.Generator().manual_seed(0)
@@ -200,7 +207,7 @@ for _ in range(drift.batches):
     by_hand.append((1 - m) * by_hand[-1] + m * z[:, channel].mean().item())
     running.append(fresh.bn1.running_mean[channel].item())
 assert abs(by_hand[-1] - running[-1]) < 1e-3
-assert abs(running[-1] - network.bn1.running_mean[channel].item()) < 1e-3
+assert abs(running[-1] - imagenet_network.bn1.running_mean[channel].item()) < 1e-3
 
 probability = logits.softmax(dim=1)
 figure = plots.drift(
@@ -212,7 +219,7 @@ figure = plots.drift(
 )
 
 # %% [markdown]
-# Such numbers are *buffers*: saved with the model, moved by `forward`, out of reach for `requires_grad`. Another switch
+# Such numbers are *buffers*: saved with the model, changed here by `forward`, out of reach for `requires_grad`. Another switch
 # holds them still: `eval()`.
 #
 # So freezing is two things, parameters and statistics, and it is easy to do one of them. We take them in turn.
@@ -259,7 +266,9 @@ def clothes_network(seed: int, *, pretrained: bool = True) -> nn.Sequential:
 #
 # ### Exercise 1: freeze
 #
-# Difficulty ●●○, 10 minutes.
+# Difficulty ●●○, 10 minutes. Run the cell below yours for its verdict; `check_freeze.hint()` gives the next of three
+# hints. The experiments further down use what you write: while an exercise is open they stop, and while its card is not
+# green throughout, their figures mean nothing.
 
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "freeze", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -419,7 +428,7 @@ network = place(load_backbone("efficientnet-lite0"), device)
 freeze(network, except_for=[])
 asked, logits = show_batches(network, train_mode_keep_frozen_bn)
 change = (logits[-1] - logits[0]).abs().max().item()
-assert change == 0
+assert change == 0, "the boot's logits moved: see the cards of freeze and train_mode_keep_frozen_bn"
 display(Markdown(f"After {asked[-1]} batches the largest change of a logit is **{change}**."))
 
 # %% [markdown]
@@ -490,8 +499,6 @@ for seed in training.progress(range(probe.seeds), "seeds"):
     drifted.append(training.evaluate(back, (drifted_features, test_labels)))
 
 price = [before - after for before, after in zip(kept, drifting, strict=True)]
-if probe.scale != "quick":
-    assert training.mean_and_spread(price)[0] > 0.03
 display(
     Markdown(
         f"Accuracy on {len(test_labels)} other photos, mean ± standard deviation over {probe.seeds} seeds: "
@@ -500,6 +507,8 @@ display(
         f"The drift costs **{plots.plus_minus(price, 100)} points**."
     )
 )
+if probe.scale != "quick":
+    assert training.mean_and_spread(price)[0] > 0.03
 
 # %% [markdown]
 # No error was raised, and the loss fell as a loss should. Was the head aiming at a moving target, and is that all? Then
@@ -508,12 +517,13 @@ display(
 
 # %% tags=["experiment"]
 scale.experiment()
-if probe.scale != "quick":
-    assert sum(kept) - sum(drifted) > 0.03 * probe.seeds
 display(Markdown(f"A new head on the drifted backbone: {plots.plus_minus(drifted, 100)} %."))
+if probe.scale != "quick":
+    assert sum(drifting) < sum(drifted) < sum(kept) - 0.03 * probe.seeds
 
 # %% [markdown]
-# The features themselves are worse. Each filter behind a BatchNorm layer learnt to read that layer's output under
+# The moving target was part of it: a head that need not chase does better. But not all: the features themselves are
+# worse. Each filter behind a BatchNorm layer learnt to read that layer's output under
 # ImageNet's statistics. Under others it reads something it never learnt, and the filters that would have to learn it
 # are frozen.
 #
@@ -522,8 +532,9 @@ display(Markdown(f"A new head on the drifted backbone: {plots.plus_minus(drifted
 # `requires_grad` speaks to autograd: compute no gradient here. The optimizer never asks about it. It looks at `.grad`,
 # and there a gradient that is `None` and a gradient that is zero are different things.
 #
-# Where would a zero come from? You train the whole network for a while, then freeze the backbone and go on. A call of
-# `optimizer.zero_grad(set_to_none=False)` leaves tensors of zeros behind. Code that freezes by multiplying gradients
+# Where would a zero come from? You train the whole network for a while, then freeze the backbone and go on.
+# `optimizer.zero_grad()` sets gradients to `None`; with `set_to_none=False`, which was the default for years, it leaves
+# tensors of zeros behind. Code that freezes by multiplying gradients
 # with a mask makes zeros too.
 #
 # A weight whose gradient is zero should stay where it is. Take three copies of one weight and freeze them, then let SGD
@@ -605,7 +616,8 @@ figure = plots.measured_and_law(
 
 # %% [markdown]
 # Now the real network. We train all of it for three steps, freeze everything but the head, and take three more steps
-# with the same optimizer. How many of the frozen numbers move?
+# with the same optimizer, in a loop that clears with `zero_grad(set_to_none=False)`. How many of the frozen numbers
+# move? And in a loop that clears with `zero_grad()`?
 
 # %% tags=["experiment"]
 leak = scale.experiment(offline={"photos": 16}, quick={"photos": 4}, full={"photos": 16})
@@ -613,6 +625,8 @@ leak = scale.experiment(offline={"photos": 16}, quick={"photos": 4}, full={"phot
 
 def moved_after_freezing(
     then: Callable[[nn.Module, torch.optim.Optimizer], torch.optim.Optimizer],
+    *,
+    set_to_none: bool = False,
 ) -> int:
     """How many frozen numbers move in three steps; then(model, optimizer) gives the
     optimizer to go on with."""
@@ -629,7 +643,7 @@ def moved_after_freezing(
             optimizer = then(model, optimizer)
         train_mode_keep_frozen_bn(model)
         loss = F.cross_entropy(model(images.to(device)), labels.to(device))
-        optimizer.zero_grad(set_to_none=False)
+        optimizer.zero_grad(set_to_none=set_to_none)
         loss.backward()
         optimizer.step()
     return sum(
@@ -638,12 +652,17 @@ def moved_after_freezing(
 
 
 moved = moved_after_freezing(lambda model, optimizer: optimizer)
-assert moved > 0
-display(Markdown(f"**{moved:,}** frozen numbers are no longer what they were."))
+with_none = moved_after_freezing(lambda model, optimizer: optimizer, set_to_none=True)
+assert moved > 0, "nothing moved: see the card of freeze"
+display(
+    Markdown(
+        f"**{moved:,}** frozen numbers are no longer what they were. Cleared to `None`: **{with_none:,}**."
+    )
+)
 
 # %% [markdown]
-# Nothing warns you: the head learns, and the loss falls. Clearing gradients to `None` would help this time, and be
-# forgotten the next. Better an optimizer that *cannot* move what is frozen, whatever `.grad` may hold: zeros, or a
+# Nothing warns you: the head learns, and the loss falls. Clearing to `None` saves you here, as long as every loop does
+# it and no gradient is left from before. Better an optimizer that *cannot* move what is frozen, whatever `.grad` may hold: zeros, or a
 # gradient left over from yesterday.
 #
 # ### Exercise 4: an optimizer for what is trainable
@@ -690,7 +709,7 @@ scale.experiment()
 moved = moved_after_freezing(
     lambda model, _: build_optimizer(model, lr=0.01, weight_decay=1e-4, momentum=0.9)
 )
-assert moved == 0
+assert moved == 0, "frozen numbers moved: see the card of build_optimizer"
 display(Markdown(f"With your optimizer: **{moved}**."))
 
 # %% [markdown]
@@ -840,30 +859,25 @@ display(
 # - **scratch**: everything, starting from random ones.
 #
 # Probe and partial compute the features of their frozen stages once, and the time for it is counted. All go over the
-# photos three times, save the probe: its passes cost next to nothing, so it gets thirty. Put the four in an order, by
-# accuracy and by time, before you run it.
+# photos three times, save the probe: its passes cost next to nothing, so it gets thirty. The learning rates we chose by
+# hand, from runs like these; how to choose them honestly is a lesson of its own. Put the four in an order, by accuracy
+# and by time, before you run it: the cell takes longer than all others together.
 
 # %% tags=["experiment"]
+thrice = {"probe": 30, "partial": 3, "full": 3, "scratch": 3}
 size = scale.experiment(
-    offline={
-        "seeds": 3,
-        "photos": 240,
-        "batch": 24,
-        "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3},
-    },
+    offline={"seeds": 3, "photos": 240, "batch": 24, "passes": thrice},
     quick={
         "seeds": 2,
         "photos": 20,
         "batch": 10,
         "passes": {"probe": 2, "partial": 1, "full": 1, "scratch": 1},
     },
-    full={
-        "seeds": 5,
-        "photos": 3000,
-        "batch": 30,
-        "passes": {"probe": 30, "partial": 3, "full": 3, "scratch": 3},
-    },
+    full={"seeds": 5, "photos": 3000, "batch": 30, "passes": thrice},
 )
+claimed = (
+    size.scale != "quick" and size.passes == thrice
+)  # what the text says is about these passes
 opened = {"probe": "head", "partial": "stage6", "full": "stem", "scratch": "stem"}
 rates = {"probe": 0.003, "partial": 0.01, "full": 0.01, "scratch": 0.03}
 test_inputs = {}  # the test photos as a method's frozen front gives them, the same for every seed
@@ -901,25 +915,25 @@ for method, seed in training.progress(
     runs[method].append(train_one(method, seed))
 first_look = {method: [run.accuracy[-1] for *_, run in seeds] for method, seeds in runs.items()}
 steps = {method: len(seeds[0][-1].loss) for method, seeds in runs.items()}
-if size.scale == "offline":
-    assert all(
-        sum(run.loss[-5:]) < sum(run.loss[:5]) for seeds in runs.values() for *_, run in seeds
-    )
-    assert sum(first_look["full"]) < sum(first_look["probe"]) - 0.05 * size.seeds
-    assert sum(first_look["scratch"]) < 0.3 * size.seeds
 display(
     Markdown(
         ", ".join(f"{method}: {plots.plus_minus(first_look[method], 100)} %" for method in runs)
         + "."
     )
 )
+if claimed and size.scale == "offline":
+    assert all(
+        sum(run.loss[-5:]) < sum(run.loss[:5]) for seeds in runs.values() for *_, run in seeds
+    )
+    assert sum(first_look["full"]) < sum(first_look["probe"]) - 0.05 * size.seeds
+    assert sum(first_look["scratch"]) < 0.3 * size.seeds
 
 # %% [markdown]
 # Scratch is near the one in ten that guessing gets, and full, which could do all that the probe did, is far behind it.
 # Yet the losses of both fell. Before you blame the method: where have we seen a network that learns, and is wrong in
 # evaluation mode?
 #
-# Look at the first formula again. The accuracy was measured with the running statistics. In the mean after $n$ steps,
+# Look at how the running mean is nudged again. The accuracy was measured with the running statistics. In the mean after $n$ steps,
 # the batch of step $k$ has the weight $m(1-m)^{n-k}$, so the last ten steps make up $1-0.9^{10}$, about two thirds of
 # it. The last third comes from older batches, as a network saw them that has changed since, and from the statistics
 # before training. In a long training that is a detail. Here there are few steps, and they are large.
@@ -959,31 +973,31 @@ for method in runs:
         f"{memory_held[method][0] / 1e6:>24.1f}"
     )
 from_imagenet = [value for method in ("probe", "partial", "full") for value in accuracy[method]]
-if size.scale != "quick":
+display(
+    Markdown(
+        f"The worst run from ImageNet's weights: {min(from_imagenet):.1%}. The best from random weights: "
+        f"{max(accuracy['scratch']):.1%}. A step of full training holds "
+        f"{memory_held['full'][0] / memory_held['probe'][0]:.0f} times what a step of the probe holds."
+    )
+)
+if claimed:
     assert min(from_imagenet) > max(accuracy["scratch"]) + 0.05
     assert sum(accuracy["full"]) > sum(first_look["full"]) and sum(accuracy["scratch"]) > sum(
         first_look["scratch"]
     )
     assert max(seconds["probe"]) < min(seconds["full"])
     assert memory_held["probe"][0] < memory_held["partial"][0] < memory_held["full"][0]
-display(
-    Markdown(
-        f"The worst run from ImageNet's weights: {min(from_imagenet):.1%}. The best from random weights: "
-        f"{max(accuracy['scratch']):.1%}. A step of the probe holds a "
-        f"{memory_held['full'][0] / memory_held['probe'][0]:.0f}th of what a step of full training holds."
-    )
-)
 
 # %% [markdown]
 # What a network learnt from photos of dogs and lighthouses is a better start here than random numbers, by far, and all
 # of it passes through the one layer that the probe trains. Scratch is not at its end: it has seen each photo three
-# times, and would need many more passes. Among the three that start from ImageNet, look at the whiskers before you look
-# at the bars. Where they overlap, this experiment has not told the methods apart, and the cheapest is the one to begin
-# with.
+# times, and would need many more passes. Full may not be at its end either. Among the three that start from ImageNet,
+# look at the whiskers, one standard deviation over the seeds each way, before you look at the bars. Where they overlap,
+# this experiment has not told the methods apart, and the cheapest is the one to begin with.
 #
 # ## The next door
 #
-# Change `passes` and see whether the order holds. Then ask what is strange about full training: its head starts as
+# Change `passes` and see whether the order holds. Give full eight, for one. Then ask what is strange about full training: its head starts as
 # random numbers, and in the first steps it sends their errors back through stages that were good. Kumar and others
 # found what that does, and a remedy: train the head first, on the frozen backbone, and unfreeze only then. You have
 # every function for it. (A. Kumar et al. 2022,
