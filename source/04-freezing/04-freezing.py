@@ -281,7 +281,8 @@ def freeze(model: nn.Module, except_for: Sequence[str]) -> None:
     except_for: dotted names of modules or parameters, at any depth. The name of a module
         stands for every parameter inside it. A name stands for itself and what is below it:
         "head" covers "head.weight" and "head.0.bias", but not "head2.weight". A parameter
-        that two modules share is trainable when one of them is named.
+        that two modules share is trainable when one of them is named. Every name fits
+        something in the model; what to do with one that does not is left to you.
 
     Must not change: values of parameters and buffers, and the modes (training or eval).
 
@@ -388,8 +389,8 @@ def train_mode_keep_frozen_bn(model: nn.Module) -> None:
     mode.
 
     model: any module, in any mode. A BatchNorm layer (1d, 2d or 3d, at any depth) is frozen
-        when its own weight and bias all have requires_grad False. Everything else is in
-        training mode afterwards: Dropout, trainable BatchNorm, and a BatchNorm that an
+        when its own weight and bias both have requires_grad False; each has both. Everything
+        else is in training mode afterwards: Dropout, trainable BatchNorm, and a BatchNorm that an
         earlier call put into eval mode and that has been unfrozen since.
 
     Must not change: requires_grad, values of parameters and buffers, and the layers'
