@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV), once. This takes a few minutes."
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on \
+	@$(BIN)/python -m pip install --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]' || { \
 		echo "Installing failed; pip's words are above. Without a network, connect and run the same command again:" \
 		"what was installed is kept. With less than 8 GB of disk free, see 'A smaller install' in the README."; exit 1; }
