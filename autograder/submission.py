@@ -23,8 +23,6 @@ from traitlets.config import Config
 from autograder import names
 from autograder.outputs import readable
 
-HIDDEN_BEGIN = "### BEGIN HIDDEN TESTS"
-HIDDEN_END = "### END HIDDEN TESTS"
 PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
 
 
@@ -234,11 +232,6 @@ def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
 def _added(cell: NotebookNode) -> Step:
     cell.metadata.pop("nbgrader", None)
     return Step(cell, sandbox=cell.source if cell.cell_type == "code" else None)
-
-
-def without_hidden(text: str) -> str:
-    """A test cell as learners see it."""
-    return re.sub(rf"{re.escape(HIDDEN_BEGIN)}.*?{re.escape(HIDDEN_END)}", "", text, flags=re.DOTALL)
 
 
 def modules_to_warm(source: NotebookNode) -> list[str]:

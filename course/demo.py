@@ -137,7 +137,7 @@ def _demo() -> None:
 
     _say("Grading", f"{len(SUBMISSIONS)} submissions")
     for student, (answers, _) in SUBMISSIONS.items():
-        _submit(student, _answered(released, source, answers))
+        _submit(student, answered(released, source, answers))
     isolation = [] if _can_isolate() else ["--isolation", "none"]
     picture = BUILD / "grades.png"
     _command("autograder", "grade", LESSON, "--course-dir", str(BUILD), "--picture", str(picture), *isolation)
@@ -216,7 +216,7 @@ def _results(path: Path) -> list[str]:
     return "".join(texts).strip().splitlines()
 
 
-def _answered(released: NotebookNode, source: NotebookNode, answers: dict[str, object]) -> NotebookNode:
+def answered(released: NotebookNode, source: NotebookNode, answers: dict[str, object]) -> NotebookNode:
     """The released notebook with a learner's answers written into it."""
     solutions = {c.metadata.nbgrader.grade_id: c.source for c in source.cells if "nbgrader" in c.metadata}
     notebook = nbformat.from_dict(nbformat.reads(nbformat.writes(released), as_version=4))

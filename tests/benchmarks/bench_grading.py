@@ -7,7 +7,6 @@ writes them to build/bench.json.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.sandbox import isolation
-from course import release
+from course import demo, release
 
 LESSON = "04-freezing"
 BUILD = Path("build", "bench")
@@ -66,12 +65,10 @@ def main() -> None:
 def _submission(number: int) -> NotebookNode:
     """The released notebook with all, half or none of the reference solutions written into it."""
     source = nbformat.read(BUILD / "source" / LESSON / f"{LESSON}.ipynb", as_version=4)
-    notebook = copy.deepcopy(nbformat.read(BUILD / "release" / LESSON / f"{LESSON}.ipynb", as_version=4))
-    solutions = {c.metadata.nbgrader.grade_id: c.source for c in source.cells if "nbgrader" in c.metadata}
-    answers = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("solution")]
-    for cell in answers[: (len(answers), len(answers) // 2, 0)[number % 3]]:
-        cell.source = solutions[cell.metadata.nbgrader.grade_id]
-    return notebook
+    released = nbformat.read(BUILD / "release" / LESSON / f"{LESSON}.ipynb", as_version=4)
+    exercises = [c.metadata.nbgrader.grade_id for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")]
+    solved = exercises[: (len(exercises), len(exercises) // 2, 0)[number % 3]]
+    return demo.answered(released, source, dict.fromkeys(solved, demo.SOLVED))
 
 
 def _seconds(program: str, *words: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import socket
 import struct
 from pathlib import Path
 
@@ -26,20 +25,9 @@ from course.data import (
 )
 from course.data.verified import PinnedFile, sha256_of
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 PINS = [shipped.FASHION_MNIST, shipped.WORDNET_TOPICS, shipped.WORDNET_DEFINITIONS]
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test of this file may speak to the network, and none inherits a scale."""
-
-    def refuse(*args: object) -> None:
-        raise OSError("a test tried to use the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.delenv("COURSE_SCALE", raising=False)
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
 
 
 @pytest.fixture

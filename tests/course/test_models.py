@@ -6,7 +6,6 @@ import dataclasses
 import importlib.util
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,20 +32,9 @@ from course.models.loading import load_strictly, package_file, published_tensors
 from course.models.vision import rename_efficientnet_lite0
 from course.models.zoo import ZOO
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 LITE, MINILM = "efficientnet-lite0", "minilm-l6"
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test of this file may speak to the network, and none inherits a scale."""
-
-    def refuse(*args: object) -> None:
-        raise OSError("a test tried to use the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.delenv("COURSE_SCALE", raising=False)
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 from nbgrader.api import Gradebook
 
-from course import release
+from course import demo, release
 
 OFFLINE_MINUTES = 4
 SCRIPTS = Path(sys.executable).parent
@@ -101,13 +101,9 @@ def course_dir(lesson, tmp_path_factory) -> Path:
     """A course directory with three honest submissions: all right, some right, none attempted."""
     root = release.setup_course(tmp_path_factory.mktemp("course") / "course", [lesson.name])
     released = nbformat.read(root / "release" / lesson.name / f"{lesson.name}.ipynb", as_version=4)
-    solutions = {c.metadata.nbgrader.grade_id: c.source for c in lesson.cells(solution=True)}
-    for student, kept in (("all", len(solutions)), ("some", 2), ("none", 0)):
-        notebook = copy.deepcopy(released)
-        answers = dict(list(solutions.items())[:kept])
-        for cell in notebook.cells:
-            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-            cell.source = answers.get(grade_id, cell.source)
+    exercises = [c.metadata.nbgrader.grade_id for c in lesson.cells(solution=True)]
+    for student, kept in (("all", len(exercises)), ("some", 2), ("none", 0)):
+        notebook = demo.answered(released, lesson.notebook, dict.fromkeys(exercises[:kept], demo.SOLVED))
         folder = root / "submitted" / student / lesson.name
         folder.mkdir(parents=True)
         nbformat.write(notebook, folder / f"{lesson.name}.ipynb")
