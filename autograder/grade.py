@@ -26,14 +26,26 @@ class Report:
     """What one submitted notebook earned, and what that rests on.
 
     ``notebook`` is the graded notebook (the instructor's cells restored, outputs as they came); ``manual`` are
-    cells that a person grades: (grade_id, points, whether the answer is still as it was released).
+    cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``private_mib``
+    is the most memory that the learner's process had for itself, or None where the system does not say.
     """
 
     verdicts: list[Verdict]
     notebook: NotebookNode
     manual: list[tuple[str, float, bool]] = field(default_factory=list)
     seconds: float = 0.0
+    private_mib: float | None = None
     basis: dict[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """All of it but the notebook, as JSON: what ``autograded/`` keeps in the notebook's metadata."""
+        return {
+            "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+            "manual": [[grade_id, points, unchanged] for grade_id, points, unchanged in self.manual],
+            "seconds": round(self.seconds, 3),
+            "private_mib": self.private_mib,
+            "basis": self.basis,
+        }
 
     @property
     def points(self) -> float:

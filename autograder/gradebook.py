@@ -106,7 +106,7 @@ def _write_autograded(
             if report is not None:
                 notebook = report.notebook
                 notebook.metadata = copy.deepcopy(assignment.notebooks[name].metadata)
-                notebook.metadata["autograder"] = {"basis": report.basis, "seconds": round(report.seconds, 3)}
+                notebook.metadata["autograder"] = report.record()
                 nbformat.write(notebook, folder / f"{name}.ipynb")
         stamp = submission.folder / "timestamp.txt"
         if stamp.is_file() and not stamp.is_symlink():

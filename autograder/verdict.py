@@ -56,7 +56,10 @@ CHECK_STATES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one test cell earned, and why."""
+    """What one test cell earned, and why.
+
+    ``tamper_proof`` is False where the test ran beside the learner's code, which may then have written the verdict.
+    """
 
     grade_id: str
     state: State
@@ -64,6 +67,7 @@ class Verdict:
     max_points: float
     message: str = ""
     misconception: str | None = None
+    tamper_proof: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"state": str(self.state)}
