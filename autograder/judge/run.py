@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from autograder.frames import Channel
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.names import of_cell
@@ -22,7 +23,6 @@ from autograder.process import Process
 from autograder.shell import CellRun, Shell, make_shell
 from autograder.submission import Plan
 from autograder.verdict import State, Verdict, judge
-from autograder.wire import Channel
 
 
 @dataclass(frozen=True)

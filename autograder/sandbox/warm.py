@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from autograder.frames import Channel
 from autograder.limits import Limits, bound_memory
 from autograder.sandbox import isolation
-from autograder.wire import Channel
 
 # What a warm process, and so the learner's code, may see of the grader's environment.
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
