@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import operator
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,6 +66,31 @@ class _Tensor:
         self.values: _Values | None = None
         self.grad: _Values | None = None
         self.requires_grad = requires_grad
+
+
+class _Module:
+    """What the other end has of a module, and by what a look at it sees that nothing has changed."""
+
+    __slots__ = ("_look", "description")
+
+    def __init__(self, module: Any, description: list[Any]) -> None:
+        self.description = description
+        self._look = None if any(type(v) in (list, tuple) for v in vars(module).values()) else _look(module)
+
+    def same(self, module: Any) -> bool:
+        """Whether a module is surely as it was; one with lists among its settings may have changed within them."""
+        if self._look is None:
+            return False
+        now = _look(module)
+        return len(now) == len(self._look) and all(map(operator.is_, now, self._look))
+
+
+def _look(module: Any) -> list[Any]:
+    """Every object that a module holds by itself, under every name."""
+    own = vars(module)
+    parameters, buffers, children = own["_parameters"], own["_buffers"], own["_modules"]
+    tables = *parameters, *parameters.values(), *buffers, *buffers.values(), *children, *children.values()
+    return [*own, *own.values(), *tables, *own["_non_persistent_buffers_set"]]
 
 
 def kind_of(value: Any) -> str | None:
@@ -200,7 +226,7 @@ class Shared:
                     continue
                 if kind_of(value) == "module":
                     modules[number] = value
-                    self._known[number] = self._describe(value)
+                    self._known[number] = self._module(value)
                 elif kind_of(value) == "tensor" and not value.is_leaf:
                     computed[number] = value
                 else:
@@ -249,10 +275,12 @@ class Shared:
                 return None
             self._known[number] = bytes(state.numpy())
             return ["generator", number, writer.tensor(state)]
-        description = self._describe(value)
-        if description == known:
+        if known.same(value):
             return None
-        self._known[number] = description
+        description = self._describe(value)
+        self._known[number] = _Module(value, description)
+        if description == known.description:
+            return None
         return ["module", number, description]
 
     def _tensor_difference(self, number: int, value: Any, known: _Tensor, writer: Writer) -> list[Any] | None:
@@ -269,6 +297,9 @@ class Shared:
                 new_grad = self._write(known, "grad", grad, writer)
         new_value = None if same_value else self._write(known, "values", value, writer)
         return ["tensor", number, new_value, value.requires_grad, new_grad]
+
+    def _module(self, module: Any) -> _Module:
+        return _Module(module, self._describe(module))
 
     def _describe(self, module: Any) -> list[Any]:
         """[settings, parameters, buffers, children] of a module, as JSON, in their order."""
@@ -326,9 +357,9 @@ class Shared:
                 self._known[number] = bytes(generator.get_state().numpy())
             elif kind == "module":
                 self.fill(self.get(number), fields[0])
-                self._known[number] = self._describe(self.get(number))
+                self._known[number] = self._module(self.get(number))
         for number, module in made:
-            self._known[number] = self._describe(module)
+            self._known[number] = self._module(module)
 
     def _new_tensor(self, number: Any, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
         parameter, values, requires_grad, grad, graph = fields

@@ -148,7 +148,7 @@ def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
     shell.run_now.outputs.append(output)
 
 
-def make_shell(most: int = Shell.most) -> Shell:
+def make_shell() -> Shell:
     """A fresh shell that owns ``__main__`` and writes nothing to disk."""
     config = Config()
     config.HistoryManager.enabled = False
@@ -157,5 +157,4 @@ def make_shell(most: int = Shell.most) -> Shell:
     sys.modules["__main__"] = module
     shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
     shell.run_now = CellRun()
-    shell.most = most
     return shell
