@@ -60,12 +60,13 @@ def _memcmp() -> Any:
 class _Tensor:
     """What the other end has of a tensor."""
 
-    __slots__ = ("grad", "requires_grad", "values")
+    __slots__ = ("grad", "requires_grad", "values", "version")
 
-    def __init__(self, requires_grad: bool) -> None:
+    def __init__(self, tensor: Any) -> None:
         self.values: _Values | None = None
         self.grad: _Values | None = None
-        self.requires_grad = requires_grad
+        self.requires_grad = tensor.requires_grad
+        self.version = _version(tensor)
 
 
 class _Module:
@@ -252,7 +253,7 @@ class Shared:
             state = value.get_state()
             self._known[number] = bytes(state.numpy())
             return ["new generator", number, writer.tensor(state)]
-        known = self._known[number] = _Tensor(value.requires_grad)
+        known = self._known[number] = _Tensor(value)
         graph = None if value.is_leaf else self.graphs.enter(number, value)
         parameter = isinstance(value, torch_module().nn.Parameter)
         fields = [self._write(known, "values", value, writer), value.requires_grad, None, graph]
@@ -296,7 +297,8 @@ class Shared:
             if grad is not None:
                 new_grad = self._write(known, "grad", grad, writer)
         new_value = None if same_value else self._write(known, "values", value, writer)
-        return ["tensor", number, new_value, value.requires_grad, new_grad]
+        noticed, known.version = _version(value) != known.version, _version(value)
+        return ["tensor", number, new_value, noticed, value.requires_grad, new_grad]
 
     def _module(self, module: Any) -> _Module:
         return _Module(module, self._describe(module))
@@ -370,7 +372,7 @@ class Shared:
             value = torch_module().nn.Parameter(value, requires_grad=bool(requires_grad))
         else:
             value.requires_grad_(bool(requires_grad))
-        known = _Tensor(value.requires_grad)
+        known = _Tensor(value)
         known.values = _sent(value, values, buffers)
         if grad is not None and value.is_leaf:
             value.grad = reader.tensor(grad)
@@ -387,14 +389,15 @@ class Shared:
     def _change_tensor(self, number: int, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
         torch = torch_module()
         tensor, known = self.get(number), self._known[number]
-        values, requires_grad, grad = fields
+        values, noticed, requires_grad, grad = fields
         if values is not None:
             new = reader.tensor(values)
-            with torch.no_grad():
-                if new.shape == tensor.shape and new.dtype == tensor.dtype:
-                    tensor.copy_(new)
-                else:
-                    tensor.data = new
+            if new.shape != tensor.shape or new.dtype != tensor.dtype:
+                tensor.data = new
+            else:
+                with torch.no_grad():  # autograd notices what it noticed at the other end: no change by way of .data
+                    (tensor if noticed else tensor.data).copy_(new)
+            known.version = _version(tensor)
             known.values = _sent(tensor, values, buffers)
         if tensor.is_leaf and tensor.requires_grad != requires_grad:
             tensor.requires_grad_(bool(requires_grad))
@@ -443,6 +446,10 @@ class Shared:
 
     def keep(self, value: Any) -> None:
         """Called for each object that arrives; an end with weak references may hold it until it is used."""
+
+
+def _version(tensor: Any) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _sent(tensor: Any, fields: list[Any], buffers: Buffers) -> _Values:
