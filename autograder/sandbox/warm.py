@@ -110,10 +110,17 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
         if not data:
             return
-        if os.fork() == 0:
-            sock.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _become(json.loads(data), fds, readable)
+        request = json.loads(data)
+        shut_in = request["kind"] == "sandbox" and request["isolate"]
+        try:
+            child = isolation.fork() if shut_in else os.fork()
+        except OSError as error:
+            os.write(fds[-1], f"{error}\n".encode())
+        else:
+            if child == 0:
+                sock.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _become(request, fds, readable)
         for fd in fds:
             os.close(fd)
 
@@ -148,18 +155,15 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], reada
     from autograder.sandbox.session import Session
     from autograder.shell import make_shell
 
-    def born(pid: int) -> None:
-        os.write(birth, f"{pid}\n".encode())
-
     files, limits = Path(request["files"]), Limits(**request["limits"])
     if request["isolate"]:
         visible = isolation.Visible(files, tuple(readable), tuple(request["hide"]))
-        isolation.isolate(visible, limits, channel.sock.fileno(), born)
+        isolation.isolate(visible, limits, channel.sock.fileno(), birth)
     else:
         os.setsid()  # so that what it starts can be ended with it
         os.chdir(files)
         os.environ["IPYTHONDIR"] = f"{files}.ipython"
-        born(os.getpid())
+        os.write(birth, f"{os.getpid()}\n".encode())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
     sys.path.insert(0, str(Path.cwd()))
