@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from autograder.frames import Channel, WireError
 from autograder.judge.run import Job
 from autograder.limits import Limits
 from autograder.process import Process
 from autograder.sandbox.warm import Place, Warm
 from autograder.submission import Plan
-from autograder.wire import Channel, WireError
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 STALLED = 30.0  # seconds that half a message of the judge may take

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from autograder import names
 from autograder.grade import Report, grade
@@ -43,6 +45,7 @@ def grade_all(
             target = Path(folder, relative)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        compileall.compile_dir(folder, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)  # once for all
 
         def one(submission: Submission) -> tuple[Submission, Reports]:
             reports: Reports = {}

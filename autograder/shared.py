@@ -8,42 +8,90 @@ sets gradients before it calls ``optimizer.step()`` is seen by the learner's opt
 
 Changes are found by comparing bytes with what the other side is known to have, and are plain data
 (:mod:`autograder.wire`). Only the way in, from judge to sandbox, may carry code: see ``write_modules`` and
-``make_modules`` of the two ends.
+``make_modules`` of the two ends. A tensor that was computed stays differentiable: :mod:`autograder.gradients`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import operator
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from autograder.frames import Buffers, WireError, address
+from autograder.gradients import Graphs
+from autograder.wire import Reader, Writer, dtype_name, torch_module
 
-from autograder.wire import Reader, WireError, Writer, dtype_name, torch_module
+# The tables of a module that a description has; all else that torch keeps in a module is machinery.
+_TABLES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})
 
 
-@dataclass(frozen=True)
-class _TensorState:
-    dtype: str
-    shape: tuple[int, ...]
-    data: np.ndarray | None  # its bytes; None on the meta device
+class _Values:
+    """A tensor's values as the other end has them: where their bytes lie in a frame that was sent."""
 
-    def same(self, other: _TensorState) -> bool:
-        if (self.dtype, self.shape, self.data is None) != (other.dtype, other.shape, other.data is None):
+    __slots__ = ("bytes", "dtype", "place", "shape", "size")
+
+    def __init__(self, tensor: Any, sent: memoryview | None) -> None:
+        self.dtype, self.shape = tensor.dtype, tensor.shape
+        self.bytes = sent  # None on the meta device
+        self.place = address(sent) if sent is not None else None
+        self.size = sent.nbytes if sent is not None else 0
+
+    def same(self, tensor: Any) -> bool:
+        """Whether a tensor holds these bytes."""
+        if tensor.shape != self.shape or tensor.dtype is not self.dtype or tensor.is_meta is not (self.place is None):
             return False
-        return self.data is None or other.data is None or np.array_equal(self.data, other.data)
+        if not self.size:
+            return True
+        if not (tensor.is_cpu and tensor.is_contiguous()):
+            tensor = tensor.detach().to("cpu").contiguous()
+        return bool(_memcmp()(tensor.data_ptr(), self.place, self.size) == 0)
 
 
-def _tensor_state(tensor: Any, *, copy: bool = False) -> _TensorState:
-    torch = torch_module()
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    if tensor.is_meta:
-        return _TensorState(dtype, tuple(tensor.shape), None)
-    plain = tensor.detach().to("cpu").contiguous()
-    data = plain.reshape(-1).view(torch.uint8).numpy()
-    return _TensorState(dtype, tuple(plain.shape), data.copy() if copy else data)
+@functools.cache
+def _memcmp() -> Any:
+    compare = ctypes.CDLL(None).memcmp
+    compare.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+    return compare
+
+
+class _Tensor:
+    """What the other end has of a tensor."""
+
+    __slots__ = ("grad", "requires_grad", "values", "version")
+
+    def __init__(self, tensor: Any) -> None:
+        self.values: _Values | None = None
+        self.grad: _Values | None = None
+        self.requires_grad = tensor.requires_grad
+        self.version = _version(tensor)
+
+
+class _Module:
+    """What the other end has of a module, and by what a look at it sees that nothing has changed."""
+
+    __slots__ = ("_look", "description")
+
+    def __init__(self, module: Any, description: list[Any]) -> None:
+        self.description = description
+        self._look = None if any(type(v) in (list, tuple) for v in vars(module).values()) else _look(module)
+
+    def same(self, module: Any) -> bool:
+        """Whether a module is surely as it was; one with lists among its settings may have changed within them."""
+        if self._look is None:
+            return False
+        now = _look(module)
+        return len(now) == len(self._look) and all(map(operator.is_, now, self._look))
+
+
+def _look(module: Any) -> list[Any]:
+    """Every object that a module holds by itself, under every name."""
+    own = vars(module)
+    parameters, buffers, children = own["_parameters"], own["_buffers"], own["_modules"]
+    tables = *parameters, *parameters.values(), *buffers, *buffers.values(), *children, *children.values()
+    return [*own, *own.values(), *tables, *own["_non_persistent_buffers_set"]]
 
 
 def kind_of(value: Any) -> str | None:
@@ -60,25 +108,35 @@ def kind_of(value: Any) -> str | None:
 
 def is_plain(value: Any) -> bool:
     """Whether a module's attribute is a setting, which crosses, rather than machinery, which does not."""
-    if type(value) in (tuple, list):
+    kind = type(value)
+    if kind is tuple or kind is list:
         return all(is_plain(item) for item in value)
-    return value is None or type(value) in (bool, int, float, str)
+    return kind in _SCALARS
+
+
+_SCALARS = frozenset({type(None), bool, int, float, str})
 
 
 def settings(module: Any) -> dict[str, Any]:
     """The attributes of a module that are plain values, without those that every module has for itself."""
-    return {name: value for name, value in vars(module).items() if name not in _machinery() and is_plain(value)}
+    inside = _machinery()
+    return {name: value for name, value in vars(module).items() if name not in inside and is_plain(value)}
 
 
 def machinery(module: Any) -> dict[str, Any]:
-    """The attributes of a module's own that are not plain values: such a module is more than data."""
-    return {name: value for name, value in vars(module).items() if name not in _machinery() and not is_plain(value)}
+    """The attributes of a module that a description leaves out: such a module is more than data."""
+    inside = _machinery()
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if (name not in _TABLES and value != inside[name] if name in inside else not is_plain(value))
+    }
 
 
 @functools.cache
-def _machinery() -> frozenset[str]:
+def _machinery() -> dict[str, Any]:
     """What torch keeps in every module: its tables of parameters, hooks and so on, but not its mode."""
-    return frozenset(vars(torch_module().nn.Module())) - {"training"}
+    return {name: value for name, value in vars(torch_module().nn.Module()).items() if name != "training"}
 
 
 class Shared:
@@ -88,9 +146,10 @@ class Shared:
     ----------
     sign: 1 for a judge, -1 for a sandbox: each end numbers what it brings in on its own side of zero.
     weak: whether objects may die here. Their numbers are then given by :meth:`dead`.
+    ask: runs a graph of the other end backwards; see :class:`autograder.gradients.Graphs`.
     """
 
-    def __init__(self, *, sign: int, weak: bool) -> None:
+    def __init__(self, *, sign: int, weak: bool, ask: Callable[[int, Any], Any]) -> None:
         self._sign = sign
         self._weak = weak
         self._count = 0
@@ -98,6 +157,8 @@ class Shared:
         self._numbers: dict[int, int] = {}  # id of an object -> its number
         self._known: dict[int, Any] = {}  # number -> what the other end has
         self._new: list[int] = []
+        self._on_the_way: list[tuple[_Tensor, str, Any, int | None]] = []  # what is known once a frame is sent
+        self.graphs = Graphs(ask, self.number)
 
     # -- what stands where -------------------------------------------------------------------------------
 
@@ -137,6 +198,7 @@ class Shared:
         for number in numbers:
             self._objects.pop(number, None)
             self._known.pop(number, None)
+        self.graphs.leave(numbers)
         kept = self._objects.keys()
         self._numbers = {key: number for key, number in self._numbers.items() if number in kept}
 
@@ -147,11 +209,15 @@ class Shared:
     # -- what changed here -------------------------------------------------------------------------------
 
     def changes(self, writer: Writer) -> list[Any]:
-        """What the other end must hear: new objects, then changes of known ones. It then counts as known."""
+        """What the other end must hear: new objects, then changes of known ones.
+
+        The values that go with it count as known to the other end when :meth:`sent` is told of the frame.
+        """
         news = []
         for number, value in list(self._living()):
             if number in self._known and (entry := self._difference(number, value, writer)):
                 news.append(entry)
+        computed: dict[int, Any] = {}  # last, so that what they are computed from is known to be shared
         while self._new:  # describing one object may bring in others
             modules: dict[int, Any] = {}
             while self._new:
@@ -161,12 +227,21 @@ class Shared:
                     continue
                 if kind_of(value) == "module":
                     modules[number] = value
-                    self._known[number] = self._describe(value)
+                    self._known[number] = self._module(value)
+                elif kind_of(value) == "tensor" and not value.is_leaf:
+                    computed[number] = value
                 else:
                     news.append(self._introduction(number, value, writer))
             if modules:
                 news.append(["new modules", list(modules), *self.write_modules(list(modules.values()), writer)])
+        news += [self._introduction(number, value, writer) for number, value in computed.items()]
         return news
+
+    def sent(self, buffers: Buffers) -> None:
+        """The changes that were asked for last went out in these buffers."""
+        for known, what, tensor, index in self._on_the_way:
+            setattr(known, what, _Values(tensor, None if index is None else buffers.sent(index)))
+        self._on_the_way.clear()
 
     def _living(self) -> Iterator[tuple[int, Any]]:
         for number, found in list(self._objects.items()):
@@ -175,139 +250,161 @@ class Shared:
 
     def _introduction(self, number: int, value: Any, writer: Writer) -> list[Any]:
         if kind_of(value) == "generator":
-            self._known[number] = _tensor_state(value.get_state(), copy=True)
-            return ["new generator", number, _write_state(self._known[number], writer)]
-        state = _tensor_state(value, copy=True)
-        grad = _tensor_state(value.grad, copy=True) if _has_grad(value) else None
-        self._known[number] = (state, value.requires_grad, grad)
+            state = value.get_state()
+            self._known[number] = bytes(state.numpy())
+            return ["new generator", number, writer.tensor(state)]
+        known = self._known[number] = _Tensor(value)
+        graph = None if value.is_leaf else self.graphs.enter(number, value)
         parameter = isinstance(value, torch_module().nn.Parameter)
-        fields = [_write_state(state, writer), value.requires_grad, grad and _write_state(grad, writer)]
+        fields = [self._write(known, "values", value, writer), value.requires_grad, None, graph]
+        if value.is_leaf and value.grad is not None:
+            fields[2] = self._write(known, "grad", value.grad, writer)
         return ["new tensor", number, parameter, *fields]
 
+    def _write(self, known: _Tensor, what: str, tensor: Any, writer: Writer) -> list[Any]:
+        fields = writer.tensor(tensor)
+        self._on_the_way.append((known, what, tensor, fields[2]))
+        return fields
+
     def _difference(self, number: int, value: Any, writer: Writer) -> list[Any] | None:
-        kind, known = kind_of(value), self._known[number]
-        if kind == "tensor":
-            state = _tensor_state(value)
-            grad = _tensor_state(value.grad) if _has_grad(value) else None
-            same_value = state.same(known[0])
-            same_grad = (grad is None) == (known[2] is None) and (grad is None or grad.same(known[2]))
-            if same_value and same_grad and value.requires_grad == known[1]:
+        known = self._known[number]
+        if type(known) is _Tensor:
+            return self._tensor_difference(number, value, known, writer)
+        if type(known) is bytes:
+            state = value.get_state()
+            if bytes(state.numpy()) == known:
                 return None
-            new_state = known[0] if same_value else _tensor_state(value, copy=True)
-            new_grad = known[2] if same_grad else grad and _tensor_state(value.grad, copy=True)
-            self._known[number] = (new_state, value.requires_grad, new_grad)
-            return [
-                "tensor",
-                number,
-                None if same_value else _write_state(new_state, writer),
-                value.requires_grad,
-                "same" if same_grad else new_grad and _write_state(new_grad, writer),
-            ]
-        if kind == "generator":
-            state = _tensor_state(value.get_state(), copy=True)
-            if state.same(known):
-                return None
-            self._known[number] = state
-            return ["generator", number, _write_state(state, writer)]
-        description = self._describe(value)
-        if description == known:
+            self._known[number] = bytes(state.numpy())
+            return ["generator", number, writer.tensor(state)]
+        if known.same(value):
             return None
-        self._known[number] = description
+        description = self._describe(value)
+        self._known[number] = _Module(value, description)
+        if description == known.description:
+            return None
         return ["module", number, description]
+
+    def _tensor_difference(self, number: int, value: Any, known: _Tensor, writer: Writer) -> list[Any] | None:
+        grad = value.grad if value.is_leaf else None
+        same_value = known.values is not None and known.values.same(value)
+        same_grad = grad is None if known.grad is None else grad is not None and known.grad.same(grad)
+        if same_value and same_grad and value.requires_grad == known.requires_grad:
+            return None
+        known.requires_grad = value.requires_grad
+        new_grad: Any = "same"
+        if not same_grad:
+            new_grad = known.grad = None
+            if grad is not None:
+                new_grad = self._write(known, "grad", grad, writer)
+        new_value = None if same_value else self._write(known, "values", value, writer)
+        noticed, known.version = _version(value) != known.version, _version(value)
+        return ["tensor", number, new_value, noticed, value.requires_grad, new_grad]
+
+    def _module(self, module: Any) -> _Module:
+        return _Module(module, self._describe(module))
 
     def _describe(self, module: Any) -> list[Any]:
         """[settings, parameters, buffers, children] of a module, as JSON, in their order."""
-        not_saved = module._non_persistent_buffers_set
+        own, inside, share = vars(module), _machinery(), self.share
+        not_saved = own["_non_persistent_buffers_set"]
         return [
-            [[k, _freeze(v)] for k, v in settings(module).items()],
-            [[k, None if p is None else self.share(p)] for k, p in module._parameters.items()],
-            [[k, None if b is None else self.share(b), k in not_saved] for k, b in module._buffers.items()],
-            [[k, None if m is None else self.share(m)] for k, m in module._modules.items()],
+            [[k, _freeze(v)] for k, v in own.items() if k not in inside and is_plain(v)],
+            [[k, None if p is None else share(p)] for k, p in own["_parameters"].items()],
+            [[k, None if b is None else share(b), k in not_saved] for k, b in own["_buffers"].items()],
+            [[k, None if m is None else share(m)] for k, m in own["_modules"].items()],
         ]
 
     # -- what changed at the other end ---------------------------------------------------------------------
 
-    def apply(self, news: Any, reader: Reader) -> None:
+    def apply(self, news: Any, reader: Reader, buffers: Buffers) -> None:
         """Makes the new objects of the other end and does here what changed there."""
         try:
-            self._apply(news, reader)
+            self._apply(news, reader, buffers)
         except WireError:
             raise
         except Exception as error:
             raise WireError(f"The other end told of changes that cannot be made ({type(error).__name__}).") from error
 
-    def _apply(self, news: list[Any], reader: Reader) -> None:
-        torch = torch_module()
-        if news and torch is None:
-            import torch
+    def _apply(self, news: list[Any], reader: Reader, buffers: Buffers) -> None:
+        if news and torch_module() is None:
+            import torch  # noqa: F401
         made: list[tuple[int, Any]] = []
         fills: list[Callable[[], None]] = []
+        graphs: list[Callable[[], None]] = []
         for kind, number, *fields in news:
             if kind == "new tensor":
-                parameter, state, requires_grad, grad = fields
-                value = reader.tensor(state)
-                if parameter:
-                    value = torch.nn.Parameter(value, requires_grad=bool(requires_grad))
-                else:
-                    value.requires_grad_(bool(requires_grad))
-                if grad is not None:
-                    value.grad = reader.tensor(grad)
-                self._arrive(number, value)
+                if fields[-1] is None:
+                    self._new_tensor(number, fields, reader, buffers)
+                else:  # what it is computed from is made first
+                    graphs.append(functools.partial(self._new_tensor, number, fields, reader, buffers))
             elif kind == "new generator":
-                generator = torch.Generator()
+                generator = torch_module().Generator()
                 generator.set_state(reader.tensor(fields[0]))
                 self._arrive(number, generator)
+                self._known[number] = bytes(generator.get_state().numpy())
             elif kind == "new modules":
                 modules, fill = self.make_modules(fields, reader)
                 for one, module in zip(number, modules, strict=True):
                     self._arrive(one, module)
                     made.append((one, module))
                 fills.append(fill)
-        for fill in fills:
-            fill()
+        for late in (*graphs, *fills):
+            late()
         for kind, number, *fields in news:
             if kind == "tensor":
-                self._change_tensor(number, fields, reader)
+                self._change_tensor(number, fields, reader, buffers)
             elif kind == "generator":
                 generator = self.get(number)
                 generator.set_state(reader.tensor(fields[0]))
-                self._known[number] = _tensor_state(generator.get_state(), copy=True)
+                self._known[number] = bytes(generator.get_state().numpy())
             elif kind == "module":
                 self.fill(self.get(number), fields[0])
-                self._known[number] = self._describe(self.get(number))
+                self._known[number] = self._module(self.get(number))
         for number, module in made:
-            self._known[number] = self._describe(module)
+            self._known[number] = self._module(module)
+
+    def _new_tensor(self, number: Any, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
+        parameter, values, requires_grad, grad, graph = fields
+        value = reader.tensor(values)
+        if graph is not None:
+            value = self.graphs.output(number, value, [self.get(source) for source in graph])
+        elif parameter:
+            value = torch_module().nn.Parameter(value, requires_grad=bool(requires_grad))
+        else:
+            value.requires_grad_(bool(requires_grad))
+        known = _Tensor(value)
+        known.values = _sent(value, values, buffers)
+        if grad is not None and value.is_leaf:
+            value.grad = reader.tensor(grad)
+            known.grad = _sent(value.grad, grad, buffers)
+        self._arrive(number, value)
+        self._known[number] = known
 
     def _arrive(self, number: Any, value: Any) -> None:
         if type(number) is not int or number * self._sign >= 0 or number in self._objects:
             raise WireError(f"The number {number!r} is not one to give to a new object.")
         self._put(number, value)
-        if kind_of(value) == "tensor":
-            grad = _tensor_state(value.grad, copy=True) if _has_grad(value) else None
-            self._known[number] = (_tensor_state(value, copy=True), value.requires_grad, grad)
-        elif kind_of(value) == "generator":
-            self._known[number] = _tensor_state(value.get_state(), copy=True)
         self.keep(value)
 
-    def _change_tensor(self, number: int, fields: list[Any], reader: Reader) -> None:
+    def _change_tensor(self, number: int, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
         torch = torch_module()
-        tensor = self.get(number)
-        state, requires_grad, grad = fields
-        known_state, _, known_grad = self._known[number]
-        if state is not None:
-            new = reader.tensor(state)
-            with torch.no_grad():
-                if new.shape == tensor.shape and new.dtype == tensor.dtype:
-                    tensor.copy_(new)
-                else:
-                    tensor.data = new
-            known_state = _tensor_state(tensor, copy=True)
-        if tensor.requires_grad != requires_grad:
+        tensor, known = self.get(number), self._known[number]
+        values, noticed, requires_grad, grad = fields
+        if values is not None:
+            new = reader.tensor(values)
+            if new.shape != tensor.shape or new.dtype != tensor.dtype:
+                tensor.data = new
+            else:
+                with torch.no_grad():  # autograd notices what it noticed at the other end: no change by way of .data
+                    (tensor if noticed else tensor.data).copy_(new)
+            known.version = _version(tensor)
+            known.values = _sent(tensor, values, buffers)
+        if tensor.is_leaf and tensor.requires_grad != requires_grad:
             tensor.requires_grad_(bool(requires_grad))
-        if grad != "same":
+        known.requires_grad = tensor.requires_grad
+        if grad != "same" and tensor.is_leaf:
             tensor.grad = None if grad is None else reader.tensor(grad)
-            known_grad = None if grad is None else _tensor_state(tensor.grad, copy=True)
-        self._known[number] = (known_state, tensor.requires_grad, known_grad)
+            known.grad = None if grad is None else _sent(tensor.grad, grad, buffers)
 
     def fill(self, module: Any, description: Any) -> None:
         """Gives a module the settings, parameters, buffers and children of a description."""
@@ -351,12 +448,12 @@ class Shared:
         """Called for each object that arrives; an end with weak references may hold it until it is used."""
 
 
-def _has_grad(tensor: Any) -> bool:
-    return tensor.is_leaf and tensor.grad is not None
+def _version(tensor: Any) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
-def _write_state(state: _TensorState, writer: Writer) -> list[Any]:
-    return [state.dtype, list(state.shape), None if state.data is None else writer.buffer(state.data)]
+def _sent(tensor: Any, fields: list[Any], buffers: Buffers) -> _Values:
+    return _Values(tensor, None if fields[2] is None else buffers.sent(fields[2]))
 
 
 def _freeze(value: Any) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import sys
 import types
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,7 @@ class _Hook(DisplayHook):
 class Shell(InteractiveShell):
     """IPython's shell with its outputs kept in ``run_now``."""
 
+    _between = False  # whether what is shown now is shown by no cell
     most = 2**20  # characters of text that a cell may show; the rest is cut, and said to be
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
@@ -72,11 +74,30 @@ class Shell(InteractiveShell):
 
     def run(self, source: str) -> CellRun:
         """Runs a cell to its end, whatever it raises."""
-        self.run_now = CellRun()
+        self.run_now, self._between = CellRun(), False
         with redirect_stdout(_Stream(self, "stdout")), redirect_stderr(_Stream(self, "stderr")):
             result = self.run_cell(source, store_history=False)
         self.run_now.error = result.error_before_exec or result.error_in_exec
         return self.run_now
+
+    @contextmanager
+    def listening(self, printed: list[list[str]]) -> Iterator[None]:
+        """Adds to ``printed`` at its end what is printed in the block, as (stdout or stderr, text)."""
+        before = self.run_now, self._between
+        self.run_now, self._between = CellRun(), True
+        try:
+            with redirect_stdout(_Stream(self, "stdout")), redirect_stderr(_Stream(self, "stderr")):
+                yield
+        finally:
+            printed += self.take_printed()
+            self.run_now, self._between = before
+
+    def take_printed(self) -> list[list[str]]:
+        """What was printed since it was last asked for, where no cell shows it."""
+        if not self._between:
+            return []
+        taken, self.run_now.outputs = self.run_now.outputs, []
+        return [[output["name"], output["text"]] for output in taken if output["output_type"] == "stream"]
 
 
 class _Stream:
@@ -127,7 +148,7 @@ def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
     shell.run_now.outputs.append(output)
 
 
-def make_shell(most: int = Shell.most) -> Shell:
+def make_shell() -> Shell:
     """A fresh shell that owns ``__main__`` and writes nothing to disk."""
     config = Config()
     config.HistoryManager.enabled = False
@@ -136,5 +157,4 @@ def make_shell(most: int = Shell.most) -> Shell:
     sys.modules["__main__"] = module
     shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
     shell.run_now = CellRun()
-    shell.most = most
     return shell

@@ -1,9 +1,9 @@
-"""What may cross between a judge and a sandbox: frames, and plain data within them.
+"""What may cross between a judge and a sandbox within a frame: plain data.
 
-A frame is a JSON header and a list of byte buffers. Plain data is a *tree*: JSON whose every non-scalar is a
-list that starts with a tag, with large things (bytes, arrays, tensors) in the buffers. Reading a tree builds
-exact built-in types, numpy arrays and torch tensors, and nothing else: no class is looked up by a name that
-came in, nothing is unpickled, evaluated or imported (but torch or numpy themselves).
+Plain data is a *tree*: JSON whose every non-scalar is a list that starts with a tag, with large things (bytes,
+arrays, tensors) in the frame's buffers (:mod:`autograder.frames`). Reading a tree builds exact built-in types,
+numpy arrays and torch tensors, and nothing else: no class is looked up by a name that came in, nothing is
+unpickled, evaluated or imported (but torch or numpy themselves).
 
 What is not plain data is left to the two ends: the writer's ``other`` gives a reference for an object, the
 reader's ``other`` gives the object for a reference.
@@ -12,24 +12,17 @@ reader's ``other`` gives the object for a reference.
 from __future__ import annotations
 
 import collections
-import json
 import math
 import re
-import socket
-import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
+from autograder.frames import WireError
 
-# A frame from a sandbox may not ask its reader for more than this. Reading JSON takes up to thirty times its size.
-MAX_JSON = 32 * 2**20
-MAX_BUFFERS = 4 * 2**30
 MAX_DEPTH = 200
-CHUNK = 2**20  # smaller buffers are sent together
 
 # Subclasses of built-in containers that are data too, with what makes one of them.
 _SPECIAL_DICTS: dict[str, Callable[..., dict[Any, Any]]] = {
@@ -52,81 +45,6 @@ _DTYPES = frozenset(
     {"float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
-
-
-class WireError(Exception):
-    """What came in is not what this protocol says. The sender is broken, or lying."""
-
-
-class Closed(WireError):
-    """The other end is gone."""
-
-
-# -- frames ----------------------------------------------------------------------------------------------
-
-
-class Channel:
-    """Frames over a connected stream socket, one at a time, in order."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-
-    def send(self, message: dict[str, Any], buffers: list[Any] | None = None) -> None:
-        """Sends one frame; raises Closed where nobody is there to read it."""
-        views = [memoryview(b).cast("B") for b in buffers or []]
-        header = json.dumps({"message": message, "sizes": [v.nbytes for v in views]}).encode()
-        frame = bytearray(HEADER.pack(len(header), sum(v.nbytes for v in views)) + header)
-        try:
-            for view in views:
-                if view.nbytes < CHUNK:  # small ones go together
-                    frame += view
-                    continue
-                self.sock.sendall(frame)
-                frame.clear()
-                self.sock.sendall(view)
-            self.sock.sendall(frame)
-        except OSError as error:
-            raise Closed(f"The other process is gone ({error}).") from error
-
-    def receive(self) -> tuple[dict[str, Any], list[memoryview]]:
-        """The next frame; raises Closed at its end and WireError where it is malformed."""
-        json_size, buffer_size = HEADER.unpack(self._exactly(HEADER.size))
-        if json_size > MAX_JSON or buffer_size > MAX_BUFFERS:
-            raise WireError("A frame is larger than the protocol allows.")
-        try:
-            header = json.loads(bytes(self._exactly(json_size)))
-            message, sizes = header["message"], header["sizes"]
-            well_formed = (
-                type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
-            )
-        except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
-            raise WireError("A frame's header cannot be read.") from error
-        if not well_formed or sum(sizes) != buffer_size:
-            raise WireError("A frame's header does not fit its buffers.")
-        return message, [self._exactly(size) for size in sizes]
-
-    def _exactly(self, size: int) -> memoryview:
-        # An array that is not filled takes memory only as bytes arrive, whatever was announced.
-        try:
-            data = memoryview(bytearray(size)) if size < CHUNK else np.empty(size, dtype=np.uint8).data
-        except MemoryError as error:
-            raise WireError("A frame is larger than this process may take.") from error
-        rest = data
-        while len(rest):
-            try:
-                got = self.sock.recv_into(rest)
-            except OSError as error:  # also one that stalls: half a frame is the end of a conversation
-                raise Closed(f"The other process is gone ({error}).") from error
-            if got == 0:
-                raise Closed("The other process is gone.")
-            rest = rest[got:]
-        return data
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-# -- plain data ------------------------------------------------------------------------------------------
 
 
 def is_plain_array(value: Any) -> bool:
@@ -241,7 +159,7 @@ class Writer:
 class Reader:
     """Builds the value of a tree; ``other(tag, fields)`` gives the object of a reference."""
 
-    def __init__(self, buffers: list[memoryview], other: Callable[[str, list[Any]], Any]) -> None:
+    def __init__(self, buffers: Sequence[memoryview], other: Callable[[str, list[Any]], Any]) -> None:
         self._buffers = buffers
         self._other = other
         self._memo: dict[int, Any] = {}

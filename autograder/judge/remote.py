@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import functools
 import io
+import pickle
 import select
 import signal
 import sys
@@ -25,10 +26,12 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from autograder.ambient import Random, in_mode, mode
+from autograder.frames import Channel, Closed, WireError
 from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, ORDER, UNARY, refill
-from autograder.shared import Shared, kind_of
-from autograder.wire import Channel, Closed, Reader, WireError, Writer, is_plain_array, torch_module
+from autograder.shared import Shared, kind_of, machinery
+from autograder.wire import Reader, Writer, is_plain_array, torch_module
 
 STALLED = 30.0  # seconds that half a message may take
 INTERRUPT_GRACE = 2.0  # seconds that interrupted code has to end
@@ -136,7 +139,15 @@ for _name in BINARY:
 
 def _nearest(classes: list[str]) -> type | None:
     """The first of the classes that an installed library has and the judge has imported."""
-    return next((known for name in classes if (known := _library_class(name)) is not None), None)
+    found = (known for name in classes if (known := _library_class(name)) is not None)
+    return next((known for known in found if _is_python(known)), None)
+
+
+@functools.cache
+def _is_python(kind: type) -> bool:
+    """Whether a class is written in Python: code in C would take a reference for an instance of one that is not."""
+    added = (c for c in kind.__mro__[:-1] if c.__basicsize__ != (c.__base__ or object).__basicsize__)
+    return all("__slots__" in vars(c) or "__weakref__" in vars(c) for c in added)
 
 
 def _library_class(name: str) -> type | None:
@@ -182,6 +193,7 @@ class Client:
         self._sandbox = sandbox
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
+        self._random = Random()
         self._callbacks: dict[int, Callable[..., Any]] = {}
         self._callback_numbers: dict[int, int] = {}
         self._dropped: list[int] = []
@@ -233,7 +245,10 @@ class Client:
                 self._wait(containers)
                 message, value = self._receive(containers)
                 if message.get("op") == "callback":
-                    self._call_back(message, value, containers)
+                    self._call_back(self._callback_of(message, value), message, value, containers)
+                elif message.get("op") == "backward":
+                    backward = functools.partial(self._backward, message.get("number"))
+                    self._call_back(backward, message, ((value,), {}), containers)
                 elif message.get("op") == "value":
                     return value
                 else:
@@ -264,7 +279,7 @@ class Client:
         deadline = time.monotonic() + INTERRUPT_GRACE
         try:
             while select.select([self._channel.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                if self._receive(containers)[0].get("op") != "callback":
+                if self._receive(containers)[0].get("op") not in ("callback", "backward"):
                     return
         except WireError as error:
             self._give_up(str(error))
@@ -275,15 +290,28 @@ class Client:
         self._sandbox.signal(signal.SIGKILL)
         self._channel.close()
 
-    def _call_back(self, message: dict[str, Any], arguments: Any, containers: list[Any]) -> None:
+    def _callback_of(self, message: dict[str, Any], arguments: Any) -> Callable[..., Any]:
         number = message.get("number")
         function = self._callbacks.get(number) if type(number) is int else None
         well_formed = type(arguments) is list and [type(a) for a in arguments] == [tuple, dict]
         if function is None or not well_formed or not all(type(name) is str for name in arguments[1]):
             raise WireError("The sandbox called a function that it was never given.")
+        return function
+
+    def _backward(self, number: Any, grad: Any) -> Any:
+        """Gradients that the sandbox asks for, of a tensor that was computed here."""
+        try:
+            return self._shared.graphs.backward(number, grad)
+        except (KeyError, TypeError) as error:
+            raise WireError("The sandbox asked for the gradients of what it was never given.") from error
+
+    def _call_back(
+        self, function: Callable[..., Any], message: dict[str, Any], arguments: Any, containers: list[Any]
+    ) -> None:
         try:
             self._alarm.let_ring()
-            result = function(*arguments[0], **arguments[1])
+            with in_mode(message.get("mode")):
+                result = function(*arguments[0], **arguments[1])
             self._alarm.hold()
         except WireError:
             raise
@@ -296,6 +324,14 @@ class Client:
             raise
         else:
             self._send("return", result)
+
+    def _gradients(self, number: int, grad: Any) -> list[Any]:
+        """Gradients of the inputs of a tensor that the sandbox computed."""
+        torch = torch_module()
+        said = self._ask("backward", (number, grad))
+        if type(said) is not list or not all(one is None or type(one) is torch.Tensor for one in said):
+            raise WireError("The sandbox gave gradients that are none.")
+        return said
 
     def _raised(self, error: Any) -> BaseException:
         number = error.get("thrown") if type(error) is dict else None
@@ -311,8 +347,12 @@ class Client:
         pickled = self.dump((contents, payload), index)
         news = self._shared.changes(writer)
         dropped, self._dropped[:] = list(self._dropped), []
-        message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled)}
-        self._channel.send({**message, "dead": self._shared.dead(), "dropped": dropped}, writer.buffers)
+        released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
+        message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled), "mode": mode()}
+        if states := self._random.changed():
+            message["random"] = writer.buffer(pickle.dumps(states))
+        gone = {"dead": self._shared.dead(), "dropped": dropped, "released": released}
+        self._shared.sent(self._channel.send(message | gone, writer.buffers))
         return containers
 
     def dump(self, value: Any, containers: dict[int, int] | None = None) -> bytes:
@@ -360,7 +400,10 @@ class Client:
 
         reader = Reader(buffers, other)
         try:
-            self._shared.apply(message.get("news") or [], reader)
+            self._shared.apply(message.get("news") or [], reader, buffers)
+            self._shared.graphs.release(message.get("released") or [])
+            self._random.draw(message.get("moved") or [])
+            _print(message.get("printed") or [])
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:
                 _restore(containers[index], items, reader)
@@ -382,6 +425,13 @@ class Client:
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
+
+
+def _print(printed: Any) -> None:
+    """Prints here what the learner's code has printed there: a test may be listening."""
+    for name, text in printed:
+        if type(text) is str:
+            (sys.stderr if name == "stderr" else sys.stdout).write(text)
 
 
 def _are_names(classes: Any) -> bool:
@@ -430,9 +480,10 @@ class _Pickler(cloudpickle.Pickler):
 
 class _JudgeShared(Shared):
     def __init__(self, client: Client) -> None:
-        super().__init__(sign=1, weak=True)
+        super().__init__(sign=1, weak=True, ask=client._gradients)
         self._client = client
         self._arrived: list[Any] = []
+        self._classes: dict[type, int] = {}  # classes of modules that the sandbox has, by number
 
     def keep(self, value: Any) -> None:
         self._arrived.append(value)
@@ -441,9 +492,13 @@ class _JudgeShared(Shared):
         self._arrived.clear()
 
     def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
-        """The classes of modules, by name where they are installed and as code where not, and what they hold."""
-        parts = [type(module) for module in modules], [vars(module) for module in modules]
-        return [writer.buffer(self._client.dump(part)) for part in parts]
+        """Modules of this end: classes that the sandbox lacks, as code; of each module its class and what it holds."""
+        new = [kind for kind in dict.fromkeys(map(type, modules)) if kind not in self._classes]
+        self._classes |= {kind: number for number, kind in enumerate(new, start=len(self._classes))}
+        code = writer.buffer(self._client.dump(new)) if new else None
+        more = {i: inside for i, module in enumerate(modules) if (inside := machinery(module))}
+        insides = writer.buffer(self._client.dump(more)) if more else None
+        return [code, insides, [[self._classes[type(module)], self._describe(module)] for module in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         """Modules that the learner made: torch.nn's own where that is all they are, else such as ask."""

@@ -14,15 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from autograder.frames import Channel
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.names import of_cell
 from autograder.outputs import safe
 from autograder.process import Process
-from autograder.shell import CellRun, Shell, make_shell
+from autograder.shell import CellRun, Shell
 from autograder.submission import Plan
 from autograder.verdict import State, Verdict, judge
-from autograder.wire import Channel
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,13 @@ class Names:
             self._client.bind(new)
 
 
-def main(control: Channel, sandbox: Channel) -> None:
+def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     """Grades one notebook, telling of each of its cells over ``control``."""
     _, buffers = control.receive()
     job: Job = pickle.loads(buffers[0])
     bound_memory(job.limits)
     os.chdir(job.folder)
     sys.path.insert(0, job.folder)
-    os.environ["IPYTHONDIR"] = f"{job.folder}.ipython"
-    shell = make_shell()
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     names = Names(shell.user_ns, client, job.plan)
     most = job.limits.output_kib * 1024

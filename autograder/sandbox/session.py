@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from autograder.ambient import Random, in_mode, mode
+from autograder.frames import Buffers, Channel, Closed
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
-from autograder.wire import Channel, Closed, Reader, Writer, is_plain_array, torch_module
+from autograder.wire import Reader, Writer, is_plain_array, torch_module
 
 # Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
 ITEMS = ("getitem", "setitem", "delitem", "contains")
@@ -101,6 +103,7 @@ class Session:
         self._shell = shell
         self._interrupts = Interrupts()
         self._shared = _SandboxShared(self)
+        self._random = Random()
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
@@ -120,10 +123,19 @@ class Session:
         select.select([self._channel.sock], [], [])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Runs a function of the judge there, answering what it asks meanwhile."""
+        """Runs a function of the judge there."""
+        return self._ask({"op": "callback", "number": number, "mode": mode()}, [args, kwargs])
+
+    def gradients(self, number: int, grad: Any) -> list[Any]:
+        """Gradients of the inputs of a tensor that the judge computed."""
+        return list(self._ask({"op": "backward", "number": number}, grad))
+
+    def _ask(self, question: dict[str, Any], value: Any) -> Any:
+        """Asks the judge, answering what it asks meanwhile."""
         self._interrupts.heeding = False
         try:
-            self._send({"op": "callback", "number": number}, lambda writer: writer.write([args, kwargs]))
+            question["printed"] = self._shell.take_printed()
+            self._send(question, lambda writer: writer.write(value))
             while True:
                 self._interrupts.heed()
                 self._wait()
@@ -143,10 +155,10 @@ class Session:
 
     # -- answering -----------------------------------------------------------------------------------------
 
-    def _answer(self, message: dict[str, Any], buffers: list[memoryview]) -> None:
+    def _answer(self, message: dict[str, Any], buffers: Buffers) -> None:
         containers: list[Any] = []
         before: list[Any] = []
-        answer: dict[str, Any] = {"op": "value"}
+        answer: dict[str, Any] = {"op": "value", "printed": []}
         value = None
         self._containers.append({})
         try:
@@ -155,13 +167,14 @@ class Session:
             self._containers[-1] = {id(container): i for i, container in enumerate(containers)}
             try:
                 self._interrupts.heed()
-                value = self._do(message["op"], payload)
+                with in_mode(message["mode"]), self._shell.listening(answer["printed"]):
+                    value = self._do(message["op"], payload)
             finally:
                 self._interrupts.heeding = False
         except Closed:
             raise
         except BaseException as error:  # the learner's code may raise anything
-            answer = {"op": "error", "error": describe_error(error)}
+            answer |= {"op": "error", "error": describe_error(error)}
         try:
             self._send(answer, lambda writer: writer.write(value), containers, before)
         finally:
@@ -180,17 +193,22 @@ class Session:
             for name in payload:
                 names.pop(name, None)
             return None
+        if op == "backward":
+            return self._shared.graphs.backward(*payload)
         what, *operands = payload
         return OPERATIONS[what](*operands)
 
-    def _receive(self, message: dict[str, Any], buffers: list[memoryview]) -> tuple[Any, list[Any]]:
+    def _receive(self, message: dict[str, Any], buffers: Buffers) -> tuple[Any, list[Any]]:
         """Takes over what changed in the judge; gives the payload and the containers that go back with changes."""
         reader = Reader(buffers, _no_references)
         self._shared.forget(message["dead"])
         for number in message["dropped"]:
             gone = self._objects.pop(number, None)
             self._object_numbers.pop(id(gone), None)
-        self._shared.apply(message["news"], reader)
+        self._shared.graphs.release(message["released"])
+        self._shared.apply(message["news"], reader, buffers)
+        if "random" in message:
+            self._random.restore(pickle.loads(buffers[message["random"]]))
         opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
         self._opened = opened
         contents, payload = self.load(buffers[message["payload"]])
@@ -232,9 +250,12 @@ class Session:
             ]
             news = self._shared.changes(writer)
         except BaseException as error:  # the learner's classes may take part in this
-            message = {"op": "error", "error": describe_error(error)}
+            message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
             value, changed, news, writer = None, [], [], Writer(self._refer)
-        self._channel.send({**message, "value": value, "news": news, "containers": changed}, writer.buffers)
+        released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
+        more = {"value": value, "news": news, "containers": changed, "released": released}
+        more["moved"] = self._random.moved()
+        self._shared.sent(self._channel.send(message | more, writer.buffers))
 
     def _contents(self, container: Any, writer: Writer) -> Any:
         if isinstance(container, dict):
@@ -270,20 +291,30 @@ class Session:
 
 class _SandboxShared(Shared):
     def __init__(self, session: Session) -> None:
-        super().__init__(sign=-1, weak=False)
+        super().__init__(sign=-1, weak=False, ask=session.gradients)
         self._session = session
+        self._classes: list[type] = []  # of the judge's modules
 
     def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
         """Modules the learner made: of each its classes, whether it is nothing but data, and what it holds."""
         return [[[class_names(type(module)), is_data(module), self._describe(module)] for module in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
-        classes, states = (reader.buffer(index) for index in fields)
-        modules = [cls.__new__(cls) for cls in self._session.load(classes)]
+        code, inside, made = fields
+        if code is not None:
+            self._classes += self._session.load(reader.buffer(code))
+        torch = torch_module()
+        modules = []
+        for kind, _ in made:
+            module = self._classes[kind].__new__(self._classes[kind])
+            torch.nn.Module.__init__(module)
+            modules.append(module)
 
         def fill() -> None:
-            for module, state in zip(modules, self._session.load(states), strict=True):
-                module.__dict__.update(state)
+            more = self._session.load(reader.buffer(inside)) if inside is not None else {}
+            for index, (module, (_, description)) in enumerate(zip(modules, made, strict=True)):
+                vars(module).update(more.get(index, {}))
+                self.fill(module, description)
 
         return modules, fill
 
@@ -306,7 +337,7 @@ def is_data(module: Any) -> bool:
     """Whether a module is of one of torch.nn's own classes and has no code of its own: no hooks, no functions."""
     if not type(module).__module__.startswith("torch.nn.modules."):
         return False
-    return not (module._forward_hooks or module._forward_pre_hooks or machinery(module))
+    return not machinery(module)
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

@@ -16,14 +16,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autograder.frames import Channel
 from autograder.limits import Limits, bound_memory
 from autograder.sandbox import isolation
-from autograder.wire import Channel
+
+if TYPE_CHECKING:
+    from autograder.shell import Shell
 
 # What a warm process, and so the learner's code, may see of the grader's environment.
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
@@ -104,6 +108,7 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(late)
     readable = isolation.readable()
+    shell = _make_shell()
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     while True:
@@ -120,12 +125,23 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
             if child == 0:
                 sock.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _become(request, fds, readable)
+                _become(request, fds, readable, shell)
         for fd in fds:
             os.close(fd)
 
 
-def _become(request: dict[str, Any], fds: list[int], readable: list[str]) -> None:
+def _make_shell() -> Shell:
+    """The shell that every fork runs its cells in: making one takes longer than many a notebook."""
+    from autograder.shell import make_shell
+
+    with tempfile.TemporaryDirectory() as profile:  # which a shell wants to have been able to make
+        os.environ["IPYTHONDIR"] = profile
+        shell = make_shell()
+    del os.environ["IPYTHONDIR"]  # it is gone
+    return shell
+
+
+def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell: Shell) -> None:
     """Lives as a judge or a sandbox, and never returns."""
     *sockets, birth = fds
     try:
@@ -137,9 +153,10 @@ def _become(request: dict[str, Any], fds: list[int], readable: list[str]) -> Non
 
             os.write(birth, f"{os.getpid()}\n".encode())
             os.close(birth)
-            run.main(*channels)
+            control, sandbox = channels
+            run.main(control, sandbox, shell)
         else:
-            _become_sandbox(channels[0], birth, request, readable)
+            _become_sandbox(channels[0], birth, request, readable, shell)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(birth, f"{type(error).__name__}: {error}\n".encode())
@@ -151,9 +168,8 @@ def _become(request: dict[str, Any], fds: list[int], readable: list[str]) -> Non
         os._exit(0)
 
 
-def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], readable: list[str]) -> None:
+def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], readable: list[str], shell: Shell) -> None:
     from autograder.sandbox.session import Session
-    from autograder.shell import make_shell
 
     files, limits = Path(request["files"]), Limits(**request["limits"])
     if request["isolate"]:
@@ -162,13 +178,13 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], reada
     else:
         os.setsid()  # so that what it starts can be ended with it
         os.chdir(files)
-        os.environ["IPYTHONDIR"] = f"{files}.ipython"
         os.write(birth, f"{os.getpid()}\n".encode())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
     sys.path.insert(0, str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    Session(channel, make_shell(int(limits.output_kib * 1024))).serve()
+    shell.most = int(limits.output_kib * 1024)
+    Session(channel, shell).serve()
 
 
 def _seed() -> None:

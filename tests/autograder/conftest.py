@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from autograder.frames import Channel
 from autograder.grade import Report, grade
 from autograder.judge.remote import Client
 from autograder.limits import Limits
@@ -18,7 +19,6 @@ from autograder.process import Process
 from autograder.sandbox import isolation
 from autograder.sandbox.warm import Place, Warm
 from autograder.submission import with_checksums
-from autograder.wire import Channel
 
 
 def _marked(cell: NotebookNode, grade_id: str, **meta: Any) -> NotebookNode:

@@ -19,6 +19,7 @@ import numpy
 import pytest
 
 from autograder import limits as limits_module
+from autograder.frames import WireError
 from autograder.judge.remote import Client
 from autograder.limits import Limits
 from autograder.process import Process
@@ -26,7 +27,6 @@ from autograder.sandbox import isolation
 from autograder.sandbox import warm as warm_module
 from autograder.sandbox.isolation import layers
 from autograder.sandbox.warm import Place, Warm
-from autograder.wire import WireError
 
 SMALL = Limits(memory_mib=300, processes=20, scratch_mib=4, file_mib=2, open_files=40)
 

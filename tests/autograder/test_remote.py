@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch import nn
 
+from autograder.frames import Closed, WireError
 from autograder.judge.remote import Client, LearnerError, LearnerExit, Remote
 from autograder.sandbox.warm import Warm
-from autograder.wire import Closed, WireError
 
 
 class Learner:
@@ -289,9 +289,9 @@ def test_only_what_changed_is_sent(learner: Learner, monkeypatch: pytest.MonkeyP
     channel = learner.client._channel
     send, receive = channel.send, channel.receive
 
-    def counted_send(message: dict[str, Any], buffers: Any = None) -> None:
-        sent.append(sum(memoryview(b).nbytes for b in buffers or []))
-        send(message, buffers)
+    def counted_send(message: dict[str, Any], buffers: Any = ()) -> Any:
+        sent.append(sum(memoryview(b).nbytes for b in buffers))
+        return send(message, buffers)
 
     def counted_receive() -> Any:
         message, buffers = receive()

@@ -5,9 +5,6 @@ import json
 import math
 import random
 import socket
-import subprocess
-import sys
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,8 @@ import pytest
 import torch
 
 from autograder import wire
-from autograder.wire import HEADER, Channel, Closed, Reader, WireError, Writer
+from autograder.frames import Channel, WireError
+from autograder.wire import Reader, Writer
 
 
 def no_reference(tag: str, fields: list[Any]) -> Any:
@@ -303,99 +301,3 @@ def test_garbage_never_raises_anything_else() -> None:
         except WireError:
             errors += 1
     assert values > 100 and errors > 100  # the garbage is of both kinds
-
-
-def frame(
-    header: bytes, buffers: bytes = b"", *, json_size: int | None = None, buffer_size: int | None = None
-) -> bytes:
-    sizes = (len(header) if json_size is None else json_size, len(buffers) if buffer_size is None else buffer_size)
-    return HEADER.pack(*sizes) + header + buffers
-
-
-FRAMES = {
-    "no JSON": frame(b"{"),
-    "not UTF-8": frame(b"\xff\xfe{}"),
-    "a list": frame(b"[1, 2]"),
-    "no sizes": frame(b'{"message": {}}'),
-    "no message": frame(b'{"sizes": []}'),
-    "a message that is text": frame(b'{"message": "x", "sizes": []}'),
-    "sizes that are text": frame(b'{"message": {}, "sizes": "12"}'),
-    "a negative size": frame(b'{"message": {}, "sizes": [-4, 8]}', b"1234"),
-    "sizes of truth values": frame(b'{"message": {}, "sizes": [true]}', b"1"),
-    "sizes that do not add up": frame(b'{"message": {}, "sizes": [3]}', b"12345"),
-    "deep nesting": frame(b'{"message": {}, "sizes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-    "a number of 5,000 digits": frame(b'{"message": {"n": ' + b"9" * 5000 + b'}, "sizes": []}'),
-    "JSON too large": frame(b"", json_size=wire.MAX_JSON + 1),
-    "buffers too large": frame(b"", buffer_size=wire.MAX_BUFFERS + 1),
-}
-
-
-@pytest.mark.parametrize("data", FRAMES.values(), ids=FRAMES.keys())
-def test_a_malformed_frame_is_a_wire_error(data: bytes) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-        ours.sendall(data)
-        ours.close()
-        with pytest.raises(WireError) as caught:
-            Channel(theirs).receive()
-        assert not isinstance(caught.value, Closed)
-
-
-@pytest.mark.parametrize("kept", [0, 5, 12, 20, -1])
-def test_a_truncated_frame_is_a_closed_channel(kept: int) -> None:
-    data = frame(b'{"message": {}, "sizes": [4]}', b"1234")
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.sendall(data[:kept])
-        ours.close()
-        with pytest.raises(Closed):
-            Channel(theirs).receive()
-
-
-def test_memory_is_taken_as_bytes_arrive() -> None:
-    """In a process of its own, since a process's peak is that of all its life."""
-    header = b'{"message": {}, "sizes": [%d]}' % wire.MAX_BUFFERS
-    script = """
-        import resource, socket, sys
-        from autograder.wire import Channel, Closed
-        ours, theirs = socket.socketpair()
-        ours.sendall(bytes.fromhex(sys.argv[1]))
-        ours.close()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        try:
-            Channel(theirs).receive()
-        except Closed:
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    """
-    data = frame(header, b"only these", buffer_size=wire.MAX_BUFFERS).hex()
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), data], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 16 * 2**10  # KiB
-
-
-def test_a_stalled_frame_is_a_closed_channel() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.settimeout(0.05)
-        ours.sendall(frame(b'{"message": {}, "sizes": []}')[:20])
-        with pytest.raises(Closed):
-            Channel(theirs).receive()
-
-
-def test_sending_to_nobody_is_a_closed_channel() -> None:
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    with ours, pytest.raises(Closed):
-        Channel(ours).send({}, [b"x" * 10])
-
-
-def test_frames_keep_their_order_and_their_buffers() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        for number in range(3):
-            Channel(ours).send({"number": number}, [b"", bytes([number]) * 3])
-        for number in range(3):
-            message, buffers = Channel(theirs).receive()
-            assert message == {"number": number} and buffers == [b"", bytes([number]) * 3]

@@ -1,0 +1,235 @@
+"""Frames between two processes: a JSON message and byte buffers, over a socket and, where large, shared memory.
+
+A large frame's buffers go in one sealed memory file: once sealed nobody can change or shrink it, so a reader may
+map what a hostile process filled. Each end sees its own copy-on-write view of it, and a second one that stays as
+it was sent, by which it later finds what has changed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import mmap
+import os
+import socket
+import struct
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
+
+# A frame from a sandbox may not ask its reader for more than this. Reading JSON takes up to thirty times its size.
+MAX_JSON = 32 * 2**20
+MAX_BUFFERS = 4 * 2**30
+CHUNK = 2**20  # bytes that are taken at once, on the word of the sender alone
+IN_MEMORY = 2**19  # bytes of buffers from which a memory file is quicker than the socket
+ALIGNED = 64  # where buffers start, so that every number in them lies well
+
+SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
+F_ADD_SEALS, F_GET_SEALS, MFD_CLOEXEC, MFD_ALLOW_SEALING = 1033, 1034, 1, 2
+
+
+class WireError(Exception):
+    """What came in is not what the protocol says. The sender is broken, or lying."""
+
+
+class Closed(WireError):
+    """The other end is gone."""
+
+
+class Buffers(Sequence[memoryview]):
+    """The buffers of one frame: ``self[i]`` is this end's own, ``self.sent(i)`` is as it was sent, for ever."""
+
+    def __init__(self, sizes: list[int], own: memoryview, sent: Callable[[], memoryview]) -> None:
+        self._spans = [slice(end - size, end) for end, size in zip(_ends(sizes), sizes, strict=True)]
+        self._own = own
+        self._sent = functools.cache(sent)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._own[self._spans[index]]
+
+    def sent(self, index: int) -> memoryview:
+        return self._sent()[self._spans[index]]
+
+
+class Channel:
+    """Frames over a connected Unix stream socket, one at a time, in order."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def send(self, message: dict[str, Any], buffers: Sequence[Any] = ()) -> Buffers:
+        """Sends one frame and gives it as sent; raises Closed where nobody is there to read it."""
+        views = [memoryview(b).cast("B") for b in buffers]
+        sizes = [view.nbytes for view in views]
+        pieces = _padded(views)
+        total = _total(sizes)
+        memory = _memory_file(pieces) if total >= IN_MEMORY else None
+        header = json.dumps({"message": message, "sizes": sizes, "memory": memory is not None}).encode()
+        start = HEADER.pack(len(header), total)
+        try:
+            if memory is not None:
+                sent = _map(memory, total, writable=False)
+                socket.send_fds(self.sock, [start], [memory])
+                self.sock.sendall(header)
+            else:
+                body = b"".join(pieces)
+                sent = memoryview(body)
+                self.sock.sendall(start + header + body if total < CHUNK else start + header)
+                if total >= CHUNK:
+                    self.sock.sendall(body)
+        except OSError as error:
+            raise Closed(f"The other process is gone ({error}).") from error
+        finally:
+            if memory is not None:
+                os.close(memory)
+        return Buffers(sizes, sent, lambda: sent)
+
+    def receive(self) -> tuple[dict[str, Any], Buffers]:
+        """The next frame; raises Closed at its end and WireError where it is malformed."""
+        start, memory = self._start()
+        try:
+            return self._frame(start, memory)
+        finally:
+            if memory is not None:
+                os.close(memory)
+
+    def _frame(self, start: bytes, memory: int | None) -> tuple[dict[str, Any], Buffers]:
+        json_size, total = HEADER.unpack(start)
+        if json_size > MAX_JSON or total > MAX_BUFFERS:
+            raise WireError("A frame is larger than the protocol allows.")
+        try:
+            header = json.loads(bytes(self._exactly(json_size)))
+            message, sizes, in_memory = header["message"], header["sizes"], header["memory"]
+            well_formed = (
+                type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
+            )
+        except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+            raise WireError("A frame's header cannot be read.") from error
+        if not well_formed or _total(sizes) != total:
+            raise WireError("A frame's header does not fit its buffers.")
+        if in_memory is not True:
+            body = self._exactly(total)
+            return message, Buffers(sizes, body, lambda: memoryview(bytes(body)))
+        if memory is None or not _is_sealed(memory, total):
+            raise WireError("A frame came without the memory that it announces.")
+        try:
+            own, sent = _map(memory, total, writable=True), _map(memory, total, writable=False)
+        except OSError as error:
+            raise WireError("A frame is larger than this process may take.") from error
+        return message, Buffers(sizes, own, lambda: sent)
+
+    def _start(self) -> tuple[bytes, int | None]:
+        """A frame's first bytes, and the descriptor that came with them."""
+        start, memory = b"", None
+        while len(start) < HEADER.size:
+            try:
+                got, descriptors, _, _ = socket.recv_fds(self.sock, HEADER.size - len(start), 1)
+            except OSError as error:  # also one that stalls: half a frame is the end of a conversation
+                raise Closed(f"The other process is gone ({error}).") from error
+            for descriptor in descriptors:
+                if memory is not None:
+                    os.close(memory)
+                memory = descriptor
+            if not got:
+                raise Closed("The other process is gone.")
+            start += got
+        return start, memory
+
+    def _exactly(self, size: int) -> memoryview:
+        # An array that is not filled takes memory only as bytes arrive, whatever was announced.
+        try:
+            data = memoryview(bytearray(size)) if size < CHUNK else np.empty(size, dtype=np.uint8).data
+        except MemoryError as error:
+            raise WireError("A frame is larger than this process may take.") from error
+        rest = data
+        while len(rest):
+            try:
+                got = self.sock.recv_into(rest)
+            except OSError as error:
+                raise Closed(f"The other process is gone ({error}).") from error
+            if got == 0:
+                raise Closed("The other process is gone.")
+            rest = rest[got:]
+        return data
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def address(view: memoryview) -> int:
+    """Where the bytes of a buffer lie in this process."""
+    return int(np.frombuffer(view, dtype=np.uint8).__array_interface__["data"][0]) if view.nbytes else 0
+
+
+def _ends(sizes: list[int]) -> list[int]:
+    """Where each buffer ends, all of them starting at multiples of ALIGNED."""
+    starts = accumulate((-(-size // ALIGNED) * ALIGNED for size in sizes), initial=0)
+    return [start + size for start, size in zip(starts, sizes, strict=False)]
+
+
+def _total(sizes: list[int]) -> int:
+    return _ends(sizes)[-1] if sizes else 0
+
+
+def _padded(views: list[memoryview]) -> list[Any]:
+    pieces: list[Any] = []
+    for view in views:
+        pieces += (view, bytes(-view.nbytes % ALIGNED))
+    return pieces[:-1]  # nothing follows the last buffer
+
+
+def _memory_file(pieces: list[Any]) -> int | None:
+    """A sealed memory file of these pieces; None where the system has none, or no room for one so large."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    import fcntl
+
+    with suppress(OSError):
+        memory = os.memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+        try:
+            with open(memory, "wb", closefd=False) as file:
+                file.writelines(pieces)
+            fcntl.fcntl(memory, F_ADD_SEALS, SEALS)
+            return memory
+        except OSError:
+            os.close(memory)
+    return None
+
+
+def _is_sealed(memory: int, size: int) -> bool:
+    import fcntl
+
+    try:
+        return fcntl.fcntl(memory, F_GET_SEALS) & SEALS == SEALS and os.fstat(memory).st_size >= size
+    except OSError:
+        return False
+
+
+def _map(memory: int, size: int, *, writable: bool) -> memoryview:
+    """A private view of a memory file, until nobody uses it. Unlike mmap's own, it keeps no descriptor open."""
+    place = _libc().mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE * writable, mmap.MAP_PRIVATE, memory, 0)
+    if place == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), "mmap")
+    content = (ctypes.c_ubyte * size).from_address(place)
+    weakref.finalize(content, _libc().munmap, place, size).atexit = False
+    view = memoryview(content).cast("B")
+    return view if writable else view.toreadonly()
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return libc

@@ -1,0 +1,199 @@
+"""Frames cross whole, in order, by socket or shared memory; whatever else comes in is a WireError."""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder import frames
+from autograder.frames import HEADER, Channel, Closed, WireError
+
+in_memory = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory files")
+
+
+def frame(
+    header: bytes, buffers: bytes = b"", *, json_size: int | None = None, buffer_size: int | None = None
+) -> bytes:
+    sizes = (len(header) if json_size is None else json_size, len(buffers) if buffer_size is None else buffer_size)
+    return HEADER.pack(*sizes) + header + buffers
+
+
+FRAMES = {
+    "no JSON": frame(b"{"),
+    "not UTF-8": frame(b"\xff\xfe{}"),
+    "a list": frame(b"[1, 2]"),
+    "no sizes": frame(b'{"message": {}}'),
+    "no message": frame(b'{"sizes": [], "memory": false}'),
+    "no word on memory": frame(b'{"message": {}, "sizes": []}'),
+    "memory that is not there": frame(b'{"message": {}, "sizes": [4], "memory": true}', b"1234"),
+    "a message that is text": frame(b'{"message": "x", "sizes": [], "memory": false}'),
+    "sizes that are text": frame(b'{"message": {}, "sizes": "12", "memory": false}'),
+    "a negative size": frame(b'{"message": {}, "sizes": [-4, 8], "memory": false}', b"1234"),
+    "sizes of truth values": frame(b'{"message": {}, "sizes": [true], "memory": false}', b"1"),
+    "sizes that do not add up": frame(b'{"message": {}, "sizes": [3], "memory": false}', b"12345"),
+    "deep nesting": frame(b'{"message": {}, "sizes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "a number of 5,000 digits": frame(b'{"message": {"n": ' + b"9" * 5000 + b'}, "sizes": [], "memory": false}'),
+    "JSON too large": frame(b"", json_size=frames.MAX_JSON + 1),
+    "buffers too large": frame(b"", buffer_size=frames.MAX_BUFFERS + 1),
+}
+
+
+@pytest.mark.parametrize("data", FRAMES.values(), ids=FRAMES.keys())
+def test_a_malformed_frame_is_a_wire_error(data: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        ours.sendall(data)
+        ours.close()
+        with pytest.raises(WireError) as caught:
+            Channel(theirs).receive()
+        assert not isinstance(caught.value, Closed)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 12, 20, -1])
+def test_a_truncated_frame_is_a_closed_channel(kept: int) -> None:
+    data = frame(b'{"message": {}, "sizes": [4], "memory": false}', b"1234")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(data[:kept])
+        ours.close()
+        with pytest.raises(Closed):
+            Channel(theirs).receive()
+
+
+def test_memory_is_taken_as_bytes_arrive() -> None:
+    """In a process of its own, since a process's peak is that of all its life."""
+    header = b'{"message": {}, "sizes": [%d], "memory": false}' % frames.MAX_BUFFERS
+    script = """
+        import resource, socket, sys
+        from autograder.frames import Channel, Closed
+        ours, theirs = socket.socketpair()
+        ours.sendall(bytes.fromhex(sys.argv[1]))
+        ours.close()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            Channel(theirs).receive()
+        except Closed:
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    data = frame(header, b"only these", buffer_size=frames.MAX_BUFFERS).hex()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), data], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 16 * 2**10  # KiB
+
+
+def test_a_stalled_frame_is_a_closed_channel() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(0.05)
+        ours.sendall(frame(b'{"message": {}, "sizes": [], "memory": false}')[:20])
+        with pytest.raises(Closed):
+            Channel(theirs).receive()
+
+
+def test_sending_to_nobody_is_a_closed_channel() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(Closed):
+        Channel(ours).send({}, [b"x" * 10])
+
+
+def test_frames_keep_their_order_and_their_buffers() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for number in range(3):
+            Channel(ours).send({"number": number}, [b"", bytes([number]) * 3])
+        for number in range(3):
+            message, buffers = Channel(theirs).receive()
+            assert message == {"number": number} and list(buffers) == [b"", bytes([number]) * 3]
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def exchanged(*buffers: bytes) -> tuple[frames.Buffers, frames.Buffers]:
+    """The buffers of one frame as they were sent, and as they arrived."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sent = Channel(ours).send({}, buffers)
+        return sent, Channel(theirs).receive()[1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1000, pytest.param(frames.IN_MEMORY + 1, marks=in_memory)])
+def test_both_ends_keep_what_was_sent_and_each_may_write_into_its_own(size: int) -> None:
+    content = np.random.default_rng(size).bytes(size)
+    sent, came = exchanged(b"abc", content, b"")
+    assert [bytes(came[i]) for i in range(len(came))] == [b"abc", content, b""]
+    kept = came.sent(1)
+    if size:
+        came[1][:1] = bytes([content[0] ^ 1])
+    assert kept == sent.sent(1) == content
+    assert all(frames.address(came[i]) % 16 == 0 for i in range(2) if len(came[i]))
+
+
+@in_memory
+def test_large_buffers_go_by_memory_and_leave_no_descriptor() -> None:
+    before = descriptors()
+    _, came = exchanged(bytes(frames.IN_MEMORY))
+    assert came[0].readonly is False and descriptors() == before
+
+
+def _unsealed() -> int:
+    memory = os.memfd_create("m", frames.MFD_ALLOW_SEALING)
+    os.write(memory, b"1234")
+    return memory
+
+
+def _too_short() -> int:
+    import fcntl
+
+    memory = os.memfd_create("m", frames.MFD_ALLOW_SEALING)
+    fcntl.fcntl(memory, frames.F_ADD_SEALS, frames.SEALS)
+    return memory
+
+
+def _a_file() -> int:
+    return os.open(Path(__file__), os.O_RDONLY)
+
+
+def _a_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(writer)
+    return reader
+
+
+@in_memory
+@pytest.mark.parametrize("open_one", [_unsealed, _too_short, _a_file, _a_pipe])
+def test_memory_that_its_sender_could_still_change_is_not_read(open_one: Callable[[], int]) -> None:
+    data = frame(b'{"message": {}, "sizes": [4], "memory": true}', buffer_size=4)
+    ours, theirs = socket.socketpair()
+    memory = open_one()
+    with ours, theirs:
+        socket.send_fds(ours, [data], [memory])
+        os.close(memory)
+        before = descriptors()
+        with pytest.raises(WireError, match="memory"):
+            Channel(theirs).receive()
+        assert descriptors() == before
+
+
+@in_memory
+def test_where_no_memory_file_can_be_made_large_buffers_go_by_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    content = bytes(frames.IN_MEMORY) + b"end"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if (child := os.fork()) == 0:
+            Channel(ours).send({}, [content])
+            os._exit(0)
+        message, buffers = Channel(theirs).receive()
+        os.waitpid(child, 0)
+    assert message == {} and buffers[0] == content
