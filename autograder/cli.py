@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 import warnings
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from sqlalchemy.exc import SAWarning
 
 from autograder import gradebook, layout, pool, report
 from autograder.limits import Limits
-from autograder.sandbox import isolation
+from autograder.sandbox import isolation, protections
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,8 +103,27 @@ def grade(
 
 
 @main.command()
-def doctor() -> None:
-    """Say whether learners' code can be shut in on this machine; exit with 1 if it cannot."""
-    if reason := isolation.why_not():
-        raise click.ClickException(f"Learners' code cannot be shut in here. {reason}")
-    click.echo("Learners' code can be shut in here: namespaces, a root of its own and limits were tried, and work.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine has to shut learners' code in with; exit with 1 if it cannot."""
+    found = protections.protections()
+    shut_in = all(one.there for one in found if one.required)
+    if as_json:
+        click.echo(
+            json.dumps({"isolated": shut_in, "protections": [dataclasses.asdict(one) for one in found]}, indent=2)
+        )
+        sys.exit(not shut_in)
+    table = Table("Protection", "Here", "", title="What shuts learners' code in on this machine", title_justify="left")
+    for one in found:
+        lack = "[red]missing[/red]" if one.required else "[yellow]missing[/yellow]"
+        about = escape(one.detail) if one.there else escape(f"{one.detail}. Without it, {one.without}. {one.remedy}")
+        table.add_row(one.name + ("" if one.required else " *"), "[green]yes[/green]" if one.there else lack, about)
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "150")))
+    console.print(table)
+    console.print("* defence in depth: grading goes on without. All others are required.")
+    if not shut_in:
+        raise click.ClickException(
+            "Learners' code cannot be shut in here, and autograder grade will refuse. To grade code that you trust "
+            "without isolation, say --isolation none."
+        )
+    console.print("Learners' code can be shut in here.")

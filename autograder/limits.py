@@ -17,11 +17,13 @@ class Limits:
 
     cell_seconds: float = _limit(60, "wall-clock time of one cell, the learner's or a test")
     submission_seconds: float = _limit(600, "wall-clock time of a whole notebook")
-    memory_mib: float = _limit(4096, "address space that the learner's code may add to the warm process")
+    cpu_seconds: float = _limit(600, "processor time of each process of the learner's code, its threads together")
+    memory_mib: float = _limit(4096, "address space that a process of the learner's code may add to the warm one")
     processes: float = _limit(64, "processes and threads of the learner's code")
     open_files: float = _limit(256, "files open at once")
     file_mib: float = _limit(64, "size of any one file")
     scratch_mib: float = _limit(256, "all files in the scratch folder together")
+    scratch_files: float = _limit(10_000, "number of files and folders in the scratch folder")
     notebook_mib: float = _limit(20, "size of a submitted notebook")
     output_kib: float = _limit(1024, "text that one cell may show; the rest is cut")
 

@@ -1,19 +1,18 @@
-"""Shuts a process in: its own namespaces, a root of its own with nothing in it but libraries, and limits.
+"""Shuts a process in: its own namespaces, a root of its own with nothing in it but libraries, limits, and no rights.
 
-The kernel's own calls are used, since what is shut in is a fork of a warm process: a program that starts
-another one (bubblewrap) would lose the imports that the fork is there to keep.
+FIGURES
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
+import errno
 import os
 import platform
+import re
 import shutil
 import signal
-import socket
 import stat
 import sys
 import sysconfig
@@ -23,41 +22,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.limits import Limits, bound_memory
+from autograder.sandbox import kernel, landlock, seccomp
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID = 0x01000000, 0x00200000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_REC = 32, 1024, 2048, 4096, 16384
 MS_PRIVATE, MS_RELATIME = 1 << 18, 1 << 21
 MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-_KEPT_FLAGS = (
-    {os.ST_NOSUID: MS_NOSUID, os.ST_NODEV: MS_NODEV, os.ST_NOEXEC: MS_NOEXEC} if sys.platform == "linux" else {}
-)
+AT_FDCWD, AT_RECURSIVE = -100, 0x8000
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_GET_TID_ADDRESS = 1, 4, 24, 38, 40
 
 SCRATCH = "/scratch"
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/mime.types")
 
 NOBODY = 0x70000000  # and a process id: a user whom nobody else is
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name: str, *args: object) -> None:
-    if getattr(_libc(), name)(*args) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+NOBODY_IN_A_CONTAINER = 60000  # where there are no such numbers: none of a distribution's own users
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    encoded = kind.encode() if kind else None
-    _call("mount", source.encode(), target.encode(), encoded, ctypes.c_ulong(flags), data.encode())
+    kernel.call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, data.encode())
 
 
 @dataclass(frozen=True)
@@ -69,54 +56,90 @@ class Visible:
     hidden: tuple[str, ...] = ()
 
 
-def isolate(visible: Visible, limits: Limits, channel: int, born: Callable[[int], None]) -> None:
-    """Returns in a shut-in child of this process, in a scratch folder with copies of the visible files.
+def fork() -> int:
+    """Forks this process, which must have one thread only, into namespaces of their own; 0 in the child.
 
-    The process that called waits for the child and ends with it. ``born`` is told the child's process id as the
-    world outside knows it. Raises OSError where the kernel refuses.
+    It is one fork and not two (unshare, then fork), since a fork of a process that holds torch is what costs most.
+    The child is process 1 there, and all that it starts ends with it; :func:`isolate` shuts it in. Raises OSError
+    where the kernel refuses.
     """
-    user = _leave()
-    outer = os.getpid()
-    ready, go = os.pipe()
-    if child := os.fork():
-        born(child)
-        os.write(go, b"1")
-        os.closerange(3, 1 << 12)
-        os.waitpid(child, 0)
-        os._exit(0)
-    die_with_parent()
-    os.read(ready, 1)
-    if os.getppid() not in (0, outer):
-        os._exit(1)
-    _new_root(visible, limits, user)
-    _give_up_rights(user)
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0 and _somebody_else(os.getpid()) is not None:
+        with contextlib.suppress(PermissionError):  # root in a container may lack the right
+            return _clone(NAMESPACES & ~CLONE_NEWUSER)
+    if (child := _clone(NAMESPACES)) == 0:
+        _map_user(os.open("/proc/self", os.O_PATH | os.O_DIRECTORY), uid, gid)
+    return child
+
+
+def _clone(namespaces: int) -> int:
+    """What os.fork() does, with flags that it cannot be given."""
+    interpreter = ctypes.pythonapi
+    thread = ctypes.c_void_p()
+    flags = namespaces | signal.SIGCHLD
+    with contextlib.suppress(OSError):  # where libc keeps the number of its thread, which the child's differs from
+        kernel.prctl(PR_GET_TID_ADDRESS, ctypes.byref(thread))
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
+    order = (thread, None) if platform.machine() == "x86_64" else (None, thread)
+    interpreter.PyOS_BeforeFork()
+    try:
+        child = kernel.syscall("clone", flags, None, None, *order)
+    except OSError:
+        interpreter.PyOS_AfterFork_Parent()
+        raise
+    if child:
+        interpreter.PyOS_AfterFork_Parent()
+    else:
+        interpreter.PyOS_AfterFork_Child()
+    return child
+
+
+def _map_user(process: int, uid: int, gid: int) -> None:
+    """Names the user who is ``uid`` outside in a new user namespace; ``process`` is this one's folder in /proc."""
+    for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")):
+        with open(os.open(name, os.O_WRONLY, dir_fd=process), "w") as file:
+            file.write(text)
+
+
+def isolate(visible: Visible, limits: Limits, channel: int, born: int) -> None:
+    """Shuts in this process, which :func:`fork` made; it ends up in a scratch folder with copies of the files.
+
+    Then writes to the descriptor ``born`` its process id, as the world outside knows it, and keeps no descriptor but
+    ``channel``. Raises OSError where the kernel refuses.
+    """
+    number = int(os.readlink("/proc/self"))
+    os.setsid()  # a kernel that shares out the processors by session gives a crowd of processes here one share
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out, this is what ends
+    user = _somebody_else(number) if os.getuid() == 0 else None
+    outer = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
+    processes = int(limits.processes) + (_running() if user is None and shares_count_of_processes() else 0)
+    shown = _new_root(visible, limits, user)
+    _give_up_rights(user, outer)
     die_with_parent()  # a change of user has undone it
-    _bound(limits)
+    _bound(limits, processes)
+    landlock.restrict([*shown, "/proc"], [SCRATCH], [f"/dev/{name}" for name in DEVICES])
+    seccomp.install()
+    os.write(born, f"{number}\n".encode())
     keep_only(channel)
 
 
-def _leave() -> int | None:
-    """Leaves the namespaces of the world outside. Gives the user to become later, or None to stay who one is.
+def _somebody_else(number: int) -> int | None:
+    """The user that root becomes: one whom nobody else is. None where a container gives root no other.
 
-    Root needs no user namespace, and must not stay root, whom the kernel spares some limits and some checks: it
-    becomes a user whom nobody else is. An ordinary user needs one, and is himself within it.
+    Root must not stay root, whom the kernel spares some limits and some checks.
     """
-    uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
-        with contextlib.suppress(PermissionError):
-            _call("unshare", NAMESPACES & ~CLONE_NEWUSER)
-            return NOBODY + os.getpid()
-    _call("unshare", NAMESPACES)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"1000 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
+    known = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    for user in (NOBODY + number, NOBODY_IN_A_CONTAINER + number % 4096):
+        if any(first <= user < first + count for first, _, count in known):
+            return user
     return None
 
 
 def die_with_parent() -> None:
     """Ends this process when the one that forked it ends, where the system can promise that."""
     if sys.platform == "linux":
-        _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def keep_only(channel: int) -> None:
@@ -153,7 +176,8 @@ def layers(readable: Iterable[str], hidden: Iterable[str]) -> dict[str, bool]:
     return kept
 
 
-def _new_root(visible: Visible, limits: Limits, user: int | None) -> None:
+def _new_root(visible: Visible, limits: Limits, user: int | None) -> list[str]:
+    """Changes to a root of its own, and into the scratch folder there. Gives the paths that it shows, to be read."""
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     grader = str(Path(__file__).resolve().parents[1])
     order = layers(visible.readable, [*visible.hidden, grader])
@@ -163,9 +187,6 @@ def _new_root(visible: Visible, limits: Limits, user: int | None) -> None:
     shipped = os.open(visible.files, os.O_RDONLY | os.O_DIRECTORY)
     root = "/tmp"
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=755")
-    for path, number in devices.items():
-        _bind(number, root + path)
-    covers = []
     for path, number in opened.items():
         here = root + path
         if os.path.islink(path) and order[path]:
@@ -173,38 +194,35 @@ def _new_root(visible: Visible, limits: Limits, user: int | None) -> None:
             os.symlink(os.readlink(path), here)
         elif order[path]:
             _bind(number, here)
-            _make_readonly(here)
         elif stat.S_ISDIR(os.stat(f"/proc/self/fd/{number}").st_mode):
             _mount("tmpfs", here, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755")
-            covers.append(here)
         else:
-            _bind(devices["/dev/null"], here)
-    for here in covers:  # now that what is shown within them has its place
-        _make_readonly(here)
-    for folder in ("/proc", SCRATCH):
+            empty = os.open(root + "/.hidden", os.O_CREAT | os.O_RDONLY, 0o444)
+            _bind(empty, here)
+            os.close(empty)
+    for folder in ("/proc", "/dev", SCRATCH):
         Path(root + folder).mkdir(parents=True, exist_ok=True)
-    owner = "" if user is None else f",uid={user},gid={user}"
-    size = f"size={int(limits.scratch_mib)}m,mode=755{owner}"
-    _mount("tmpfs", root + SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV, size)
-    with contextlib.suppress(OSError):  # in a container whose /proc is masked there is none inside either
-        _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    shutil.copytree(f"/proc/self/fd/{shipped}", root + SCRATCH, dirs_exist_ok=True, ignore_dangling_symlinks=True)
-    if user is not None:
-        for folder, _, files in os.walk(root + SCRATCH):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
-                os.chown(path, user, user)
+    for path in devices:
+        Path(root + path).touch()
     for link, target in (("/dev/fd", "/proc/self/fd"), ("/dev/shm", SCRATCH), ("/tmp", SCRATCH)):
         if not os.path.lexists(root + link):  # libraries may lie under /tmp; TMPDIR says where to write all the same
             os.symlink(target, root + link)
+    _make_readonly(root)
+    for path, number in devices.items():  # after that: a device on such a mount is none
+        _bind(number, root + path)
+    owner = "" if user is None else f",uid={user},gid={user}"
+    size = f"size={int(limits.scratch_mib * 2**20)},nr_inodes={int(limits.scratch_files)},mode=700{owner}"
+    _mount("tmpfs", root + SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV, size)
+    with contextlib.suppress(OSError):  # in a container whose /proc is masked there is none inside either
+        _mount("proc", root + "/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _fill(root + SCRATCH, shipped, user, limits)
     os.chdir(root)
-    if platform.machine() not in PIVOT_ROOT:
-        raise OSError(f"pivot_root is not known for {platform.machine()}")
-    _call("syscall", PIVOT_ROOT[platform.machine()], b".", b".")
-    _call("umount2", b".", MNT_DETACH)
-    _mount("none", "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    kernel.syscall("pivot_root", b".", b".")
+    kernel.call("umount2", b".", MNT_DETACH)
     os.chdir(SCRATCH)
     os.environ.update(HOME=SCRATCH, TMPDIR=SCRATCH, MPLCONFIGDIR=f"{SCRATCH}/.matplotlib", USER="learner")
-    socket.sethostname("sandbox")
+    kernel.call("sethostname", b"sandbox", len(b"sandbox"))
+    return [path for path in opened if order[path]]
 
 
 def _bind(number: int, here: str) -> None:
@@ -218,65 +236,154 @@ def _bind(number: int, here: str) -> None:
     _mount(source, here, None, MS_BIND | MS_REC)
 
 
-def _make_readonly(here: str) -> None:
+class _MountAttributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]
+
+
+def _make_readonly(root: str) -> None:
+    """Makes the mount at ``root`` and every mount below it read-only, without devices and without setuid."""
+    wanted = _MountAttributes(MS_RDONLY | MS_NOSUID | MS_NODEV)
+    try:
+        size = ctypes.sizeof(wanted)
+        kernel.syscall("mount_setattr", AT_FDCWD, root.encode(), AT_RECURSIVE, ctypes.byref(wanted), size)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        for mount in mounts(root):  # a kernel before 5.12 does one mount at a time
+            _make_one_readonly(mount)
+
+
+def mounts(root: str) -> list[str]:
+    """The places at and below ``root`` where something is mounted, as this process sees it."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    places = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines]
+    return [place for place in places if place == root or place.startswith(root.rstrip("/") + "/")]
+
+
+def _make_one_readonly(here: str) -> None:
+    kept_flags = {os.ST_NOEXEC: MS_NOEXEC, os.ST_RELATIME: MS_RELATIME}
+    kept_flags |= {os.ST_NOATIME: MS_NOATIME, os.ST_NODIRATIME: MS_NODIRATIME}
     flags = os.statvfs(here).f_flag
-    kept = sum(mount for bit, mount in _KEPT_FLAGS.items() if flags & bit)
-    kept |= MS_RELATIME if flags & os.ST_RELATIME else 0
-    kept |= (MS_NOATIME if flags & os.ST_NOATIME else 0) | (MS_NODIRATIME if flags & os.ST_NODIRATIME else 0)
-    _mount("none", here, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | kept)
+    kept = sum(mount for bit, mount in kept_flags.items() if flags & bit)
+    _mount("none", here, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
 
 
-def _bound(limits: Limits) -> None:
+def _fill(scratch: str, shipped: int, user: int | None, limits: Limits) -> None:
+    """Copies what the assignment ships into the scratch folder."""
+    try:
+        shutil.copytree(f"/proc/self/fd/{shipped}", scratch, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+    except shutil.Error as error:
+        raise OSError(
+            f"The files that the assignment ships cannot be copied into the scratch folder ({error.args[0][0][2]}). It "
+            f"holds {limits.scratch_mib:g} MiB and {limits.scratch_files:g} files: see scratch_mib and scratch_files."
+        ) from error
+    if user is not None:
+        for folder, _, files in os.walk(scratch):
+            for path in (folder, *(os.path.join(folder, name) for name in files)):
+                os.chown(path, user, user)
+
+
+def shares_count_of_processes() -> str:
+    """Why the kernel's count of processes would not be a sandbox's own, in a few words; nothing where it is.
+
+    Since 5.14 a user namespace has a count of its own. Before, all that a user runs counts, the instructor's desktop
+    too; who was root is a user of his own.
+    """
+    release = platform.release()
+    if os.getuid() == 0 or tuple(map(int, re.findall(r"\d+", release)[:2])) >= (5, 14):
+        return ""
+    return f"Linux {release} counts by user"
+
+
+def _running() -> int:
+    """How many processes and threads of this user run, as far as they can be seen."""
+    running = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{name}").st_uid == os.getuid():
+                running += len(os.listdir(f"/proc/{name}/task"))
+    return running
+
+
+def _bound(limits: Limits, processes: int) -> None:
     import resource
 
     bound_memory(limits)
     for what, most in (
-        (resource.RLIMIT_NPROC, int(limits.processes)),
+        (resource.RLIMIT_NPROC, processes),
         (resource.RLIMIT_NOFILE, int(limits.open_files)),
         (resource.RLIMIT_FSIZE, int(limits.file_mib * 2**20)),
-        (resource.RLIMIT_CPU, int(limits.submission_seconds) + 1),
+        (resource.RLIMIT_CPU, int(limits.cpu_seconds)),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
 
 
-def _give_up_rights(user: int | None) -> None:
-    for capability in range(64):
-        if _libc().prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break
+def _give_up_rights(user: int | None, outer: int) -> None:
+    """Leaves this process without a right, and with no way to another; ``outer`` is its folder in the outer /proc."""
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
+        # Root needed no user namespace to come here. Where an ordinary user may have one, so has who root became.
+        kernel.prctl(PR_SET_DUMPABLE, 1)
+        with contextlib.suppress(OSError):
+            kernel.call("unshare", CLONE_NEWUSER)
+            _map_user(outer, user, user)
+    for capability in range(64):
+        try:
+            kernel.prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            break
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
-    _call("capset", header, (ctypes.c_uint32 * 6)())
-    _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    kernel.call("capset", header, (ctypes.c_uint32 * 6)())
+    kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(PR_SET_DUMPABLE, 0)
 
 
 def why_not() -> str | None:
     """Why this machine cannot shut a process in, as a sentence; None where it can. It is tried, not guessed."""
     if sys.platform != "linux":
         return f"Isolation needs Linux's namespaces, and this is {platform.system()}."
+    said = tried()
+    if said == b"":
+        return None
+    said_by = said.decode(errors="replace")
+    return f"This system does not let a process be shut in ({said_by}). {remedy(said_by)}"
+
+
+def remedy(said: str) -> str:
+    """What to do about a refusal."""
+    if said.startswith("seccomp"):
+        return "The kernel must be built with CONFIG_SECCOMP_FILTER, and the machine be x86_64 or aarch64."
+    return (
+        "In a container, start it with user namespaces and mounts allowed (for Docker: --security-opt "
+        "seccomp=unconfined --security-opt apparmor=unconfined); on a machine of your own, see sysctl "
+        "kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns."
+    )
+
+
+def tried(look: Callable[[], bytes] = bytes) -> bytes:
+    """Shuts a process in and gives what ``look`` gives there; what went wrong, where something did.
+
+    A fork stands in between, since only a process with one thread may be forked by :func:`fork`.
+    """
     reader, writer = os.pipe()
     with tempfile.TemporaryDirectory() as empty:
         if (child := os.fork()) == 0:
             try:
                 os.close(reader)
-                isolate(Visible(Path(empty), tuple(readable())), Limits(), writer, lambda _: None)
-                os.write(writer, b"ok")
+                if shut_in := fork():
+                    os.waitpid(shut_in, 0)
+                else:
+                    isolate(Visible(Path(empty), tuple(readable())), Limits(), writer, os.open(os.devnull, os.O_WRONLY))
+                    os.write(writer, look())
             except BaseException as error:
-                os.write(writer, str(error).encode())
+                os.write(writer, str(error.strerror if isinstance(error, OSError) else error).encode())
             finally:
                 os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as answer:
-            said = answer.read().decode()
+            said = answer.read()
         os.waitpid(child, 0)
-    if said == "ok":
-        return None
-    return (
-        f"This system does not let an ordinary program make namespaces ({said}). In a container, start it with "
-        "user namespaces allowed (for Docker: --security-opt seccomp=unconfined); on a machine of your own, see "
-        "sysctl kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns."
-    )
+    return said

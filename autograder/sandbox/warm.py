@@ -115,10 +115,17 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
         if not data:
             return
-        if os.fork() == 0:
-            sock.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _become(json.loads(data), fds, readable, shell)
+        request = json.loads(data)
+        shut_in = request["kind"] == "sandbox" and request["isolate"]
+        try:
+            child = isolation.fork() if shut_in else os.fork()
+        except OSError as error:
+            os.write(fds[-1], f"{error}\n".encode())
+        else:
+            if child == 0:
+                sock.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _become(request, fds, readable, shell)
         for fd in fds:
             os.close(fd)
 
@@ -129,7 +136,9 @@ def _make_shell() -> Shell:
 
     with tempfile.TemporaryDirectory() as profile:  # which a shell wants to have been able to make
         os.environ["IPYTHONDIR"] = profile
-        return make_shell()
+        shell = make_shell()
+    del os.environ["IPYTHONDIR"]  # it is gone
+    return shell
 
 
 def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell: Shell) -> None:
@@ -162,17 +171,14 @@ def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell:
 def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], readable: list[str], shell: Shell) -> None:
     from autograder.sandbox.session import Session
 
-    def born(pid: int) -> None:
-        os.write(birth, f"{pid}\n".encode())
-
     files, limits = Path(request["files"]), Limits(**request["limits"])
     if request["isolate"]:
         visible = isolation.Visible(files, tuple(readable), tuple(request["hide"]))
-        isolation.isolate(visible, limits, channel.sock.fileno(), born)
+        isolation.isolate(visible, limits, channel.sock.fileno(), birth)
     else:
         os.setsid()  # so that what it starts can be ended with it
         os.chdir(files)
-        born(os.getpid())
+        os.write(birth, f"{os.getpid()}\n".encode())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
     sys.path.insert(0, str(Path.cwd()))

@@ -127,7 +127,7 @@ def test_there_is_no_network(inside: Callable[..., Any]) -> None:
             server.getsockname()[1],
         )
     assert said is not None
-    assert inside("return [name for _, name in socket.if_nameindex()]") in ([], ["lo"])
+    assert inside("return open('/proc/net/dev').read().count(':')") <= 1  # lo, which is down
 
 
 def test_there_are_no_other_processes(inside: Callable[..., Any]) -> None:
@@ -183,7 +183,7 @@ def test_rights_are_gone(inside: Callable[..., Any]) -> None:
     assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert fields["NoNewPrivs"] == "1" and fields["Groups"].strip() in ("", "65534", "1000")
     assert inside("return os.getuid()") != 0
-    assert inside("try: os.setuid(0)\nexcept OSError as e: return type(e).__name__") == "PermissionError"
+    assert inside("try: os.setuid(0)\nexcept OSError: return 'refused'") == "refused"
 
 
 def test_scratch_files_memory_and_descriptors_are_bounded(inside: Callable[..., Any]) -> None:
