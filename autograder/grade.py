@@ -84,7 +84,7 @@ def grade(
     try:
         todo = plan(source, read_notebook(submission, limits.notebook_mib))
     except Unreadable as error:
-        report = _unreadable(source, str(error))
+        report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
         with Pair(process, Place(files, isolate, hide), limits) as pair:
             report = _report(todo, pair, limits)
@@ -122,11 +122,18 @@ def _never_reached(step: Step) -> Verdict:
     return Verdict(step.grade_id or "", State.CRASHED, 0.0, step.points, message)
 
 
-def _unreadable(source: NotebookNode, message: str) -> Report:
-    """The report on what is no notebook: nothing earned, and the instructor's notebook without answers."""
+def crashed(source: NotebookNode, submission: Path, limits: Limits, isolate: bool, message: str) -> Report:
+    """The report on a submission that ends the processes which grade it."""
+    report = _nothing_earned(source, State.CRASHED, message)
+    report.basis = _basis(source, submission, limits, isolate)
+    return report
+
+
+def _nothing_earned(source: NotebookNode, state: State, message: str) -> Report:
+    """The report on what cannot be run: nothing earned, and the instructor's notebook without answers."""
     empty = plan(source, NotebookNode(cells=[]))
     tests = [step for step in empty.steps if step.grade_id is not None]
-    verdicts = [Verdict(step.grade_id or "", State.UNREADABLE, 0.0, step.points, message) for step in tests]
+    verdicts = [Verdict(step.grade_id or "", state, 0.0, step.points, message) for step in tests]
     return Report(verdicts, _notebook([copy.deepcopy(step.cell) for step in empty.steps]), list(empty.manual))
 
 
