@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import sys
 import types
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,7 @@ class Shell(InteractiveShell):
     """IPython's shell with its outputs kept in ``run_now``."""
 
     most = 2**20  # characters of text that a cell may show; the rest is cut, and said to be
+    muted: Callable[[], bool] = staticmethod(lambda: False)  # whether what is shown just now is not kept
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
 
@@ -89,7 +91,7 @@ class _Stream:
 
     def write(self, text: str) -> int:
         size = len(text)
-        if self._left <= 0:
+        if self._left <= 0 or self._shell.muted():
             return size
         if size > self._left:
             text = text[: self._left] + "\n[... more was written than is kept]\n"
@@ -117,6 +119,8 @@ class _Stream:
 
 def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
     """Adds a display to the running cell's outputs, binary formats as base64."""
+    if shell.muted():
+        return
     texts = {
         mime: base64.b64encode(value).decode() if isinstance(value, bytes) else value
         for mime, value in dict(data).items()
