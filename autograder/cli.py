@@ -160,3 +160,27 @@ def doctor(as_json: bool) -> None:
             "without isolation, say --isolation none."
         )
     console.print("Learners' code can be shut in here.")
+
+
+@main.command(name="report")
+@click.argument("assignment")
+@click.option("--json", "as_json", is_flag=True, help="Write the same as one JSON object.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; - is standard output.")
+@click.option("--course-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path())
+def report_command(assignment: str, as_json: bool, output: Path | None, course_dir: Path) -> None:
+    """Write a page on ASSIGNMENT as graded: reports/ASSIGNMENT.html, or standard output with --json."""
+    from autograder.report import data, page
+
+    warnings.simplefilter("ignore", SAWarning)
+    try:
+        found = data.gather(layout.open_course(course_dir.resolve()), assignment)
+    except layout.LayoutError as error:
+        raise click.ClickException(str(error)) from error
+    text = json.dumps(found, indent=1) if as_json else page.page(found)
+    output = output or Path("-" if as_json else course_dir / "reports" / f"{assignment}.html")
+    if str(output) == "-":
+        click.echo(text)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    click.echo(f"The report is in {output}")
