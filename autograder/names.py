@@ -79,9 +79,12 @@ def _operators(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.ClassDef):
             for scope in _scopes(symtable.symtable(ast.unparse(node), "<class>", "exec")):
                 if isinstance(scope, symtable.Class):
-                    found = (re.fullmatch("__(.+)__", name) for name in scope.get_identifiers())
-                    yield from (match[1] for match in found if match)
-            if "total_ordering" in "".join(map(ast.unparse, node.decorator_list)):
+                    made = (s.get_name() for s in scope.get_symbols() if s.is_assigned() or s.is_namespace())
+                    yield from (re.sub("^__(.+)__$", r"\1", name) for name in made)
+            decorators = " ".join(map(ast.unparse, node.decorator_list))
+            if "dataclass" in decorators:
+                yield from ("eq", "repr", *(["hash"] if "frozen" in decorators else []))
+            if "total_ordering" in decorators or ("dataclass" in decorators and "order=True" in decorators):
                 yield from ORDER
 
 

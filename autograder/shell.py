@@ -14,8 +14,10 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
+from IPython.core import compilerop
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
@@ -55,6 +57,11 @@ class _Hook(DisplayHook):
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
         show(self.shell, "execute_result", format_dict, md_dict)
         self.shell.run_now.value = format_dict.get("text/plain")
+
+
+def code_name(source: str) -> str:
+    """The file name under which IPython compiles a cell that is the first of its shell, as all of ours are."""
+    return str(compilerop.code_name(TransformerManager().transform_cell(source), 1))
 
 
 class Shell(InteractiveShell):

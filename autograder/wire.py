@@ -12,9 +12,15 @@ reader's ``other`` gives the object for a reference.
 from __future__ import annotations
 
 import collections
+import datetime
+import decimal
+import fractions
+import functools
 import math
+import pathlib
 import re
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,12 +36,32 @@ _SPECIAL_DICTS: dict[str, Callable[..., dict[Any, Any]]] = {
     "OrderedDict": collections.OrderedDict,
     "Counter": collections.Counter,
     "defaultdict": lambda: collections.defaultdict(None),
+    **{
+        f"defaultdict({kind.__name__})": functools.partial(collections.defaultdict, kind)
+        for kind in (bool, bytes, dict, float, int, list, set, str, tuple)
+    },
 }
 _DICT_NAMES: dict[type, str] = {
     dict: "dict",
     collections.OrderedDict: "OrderedDict",
     collections.Counter: "Counter",
     collections.defaultdict: "defaultdict",
+}
+
+# Other immutable values, by what makes them anew.
+_VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    fractions.Fraction: lambda v: (v.numerator, v.denominator),
+    decimal.Decimal: lambda v: (str(v),),
+    datetime.date: lambda v: (v.year, v.month, v.day),
+    datetime.datetime: lambda v: (v.isoformat(),),
+    datetime.time: lambda v: (v.isoformat(),),
+    datetime.timedelta: lambda v: (v.days, v.seconds, v.microseconds),
+    uuid.UUID: lambda v: (str(v),),
+    **dict.fromkeys((pathlib.PurePosixPath, pathlib.PosixPath), lambda v: (str(v),)),
+}
+_MAKERS: dict[str, Callable[..., Any]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in _VALUES} | {
+    "datetime:datetime": datetime.datetime.fromisoformat,
+    "datetime:time": datetime.time.fromisoformat,
 }
 
 # numpy's own spelling of the dtypes that hold plain data: booleans, numbers, text, bytes, dates.
@@ -53,6 +79,34 @@ def is_plain_array(value: Any) -> bool:
     return exact and _ARRAY_DTYPE.fullmatch(value.dtype.str) is not None
 
 
+def is_value(value: Any) -> bool:
+    """Whether something is neither a builtin of data nor an array, and crosses by value all the same."""
+    kind = type(value)
+    torch = torch_module()
+    if torch is not None and kind in (torch.Size, torch.dtype, torch.device):
+        return True
+    return kind in _VALUES or kind is collections.deque or _named_fields(value) is not None
+
+
+def _factory_name(table: collections.defaultdict[Any, Any]) -> str:
+    """A default dictionary's name, with its factory where that is a builtin class of data."""
+    name = f"defaultdict({getattr(table.default_factory, '__name__', '')})"
+    known: Any = _SPECIAL_DICTS.get(name)
+    return name if known is not None and known().default_factory is table.default_factory else "defaultdict"
+
+
+def _named_fields(value: Any) -> tuple[str, ...] | None:
+    """The fields of a named tuple, whatever its class; None for anything else."""
+    fields: Any = getattr(type(value), "_fields", None)
+    is_one = type(value).__base__ is tuple and type(fields) is tuple and len(fields) == len(value)
+    return fields if is_one and all(type(name) is str for name in fields) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
+    return collections.namedtuple(name, fields)  # which takes nothing but names for names
+
+
 def dtype_name(tensor: Any) -> str | None:
     """The name under which a tensor's dtype crosses, or None for one that does not (quantised, float8)."""
     name = str(tensor.dtype).removeprefix("torch.")
@@ -65,11 +119,17 @@ def torch_module() -> Any:
 
 
 class Writer:
-    """Turns a value into a tree; ``other(obj)`` gives the reference tree of what is not plain data."""
+    """Turns a value into a tree; ``other(obj)`` gives the reference tree of what is not plain data.
 
-    def __init__(self, other: Callable[[Any], list[Any] | None]) -> None:
+    ``live(container)`` gives the number under which both ends keep a list, dict or set in step, or None.
+    """
+
+    def __init__(
+        self, other: Callable[[Any], list[Any] | None], live: Callable[[Any], int | None] = lambda container: None
+    ) -> None:
         self.buffers: list[Any] = []
         self._other = other
+        self._live = live
         self._memo: dict[int, int] = {}
         self._alive: list[Any] = []  # keeps memoised objects alive, so that an id is not used twice
         self._depth = 0
@@ -113,12 +173,19 @@ class Writer:
         if kind is frozenset:
             return ["fs", [write(v) for v in value]]
         if kind is list:
-            return ["l", self._remember(value), [write(v) for v in value]]
+            return ["l", self._remember(value), self._live(value), [write(v) for v in value]]
         if kind in _DICT_NAMES:
-            number = self._remember(value)
-            return ["d", number, _DICT_NAMES[kind], [[write(k), write(v)] for k, v in value.items()]]
+            number, live = self._remember(value), self._live(value)
+            name = _factory_name(value) if kind is collections.defaultdict else _DICT_NAMES[kind]
+            return ["d", number, live, name, [[write(k), write(v)] for k, v in value.items()]]
         if kind is set:
-            return ["s", self._remember(value), [write(v) for v in value]]
+            return ["s", self._remember(value), self._live(value), [write(v) for v in value]]
+        if kind in _VALUES:
+            return ["va", f"{kind.__module__}:{kind.__qualname__}", [write(v) for v in _VALUES[kind](value)]]
+        if kind is collections.deque:
+            return ["dq", write(list(value)), value.maxlen]
+        if (fields := _named_fields(value)) is not None:
+            return ["nt", kind.__name__, list(fields), [write(v) for v in value]]
         if is_plain_array(value):
             if kind is np.ndarray:
                 return ["np", self._remember(value), *self._array(value)]
@@ -157,11 +224,20 @@ class Writer:
 
 
 class Reader:
-    """Builds the value of a tree; ``other(tag, fields)`` gives the object of a reference."""
+    """Builds the value of a tree; ``other(tag, fields)`` gives the object of a reference.
 
-    def __init__(self, buffers: Sequence[memoryview], other: Callable[[str, list[Any]], Any]) -> None:
+    ``live(number, new)`` gives the container to fill for a number that both ends keep in step.
+    """
+
+    def __init__(
+        self,
+        buffers: Sequence[memoryview],
+        other: Callable[[str, list[Any]], Any],
+        live: Callable[[int, Any], Any] = lambda number, container: container,
+    ) -> None:
         self._buffers = buffers
         self._other = other
+        self._live = live
         self._memo: dict[int, Any] = {}
 
     def read(self, tree: Any) -> Any:
@@ -204,22 +280,29 @@ class Reader:
                 return Ellipsis
             case "fs", [list(items)]:
                 return frozenset(self._read(item, inner) for item in items)
-            case "l", [int(number), list(items)]:
-                made: list[Any] = []
-                self._memo[number] = made
-                made.extend(self._read(item, inner) for item in items)
+            case "l", [int(number), live, list(items)]:
+                made = self._container(number, live, [])
+                made[:] = [self._read(item, inner) for item in items]
                 return made
-            case "d", [int(number), str(name), list(pairs)]:
-                table = _SPECIAL_DICTS[name]()
-                self._memo[number] = table
-                for key, value in pairs:
-                    table[self._read(key, inner)] = self._read(value, inner)
+            case "d", [int(number), live, str(name), list(pairs)]:
+                table = self._container(number, live, _SPECIAL_DICTS[name]())
+                new = [(self._read(key, inner), self._read(value, inner)) for key, value in pairs]
+                table.clear()
+                for key, value in new:  # a Counter's own update would count
+                    table[key] = value
                 return table
-            case "s", [int(number), list(items)]:
-                unordered: set[Any] = set()
-                self._memo[number] = unordered
-                unordered.update(self._read(item, inner) for item in items)
+            case "s", [int(number), live, list(items)]:
+                unordered = self._container(number, live, set())
+                new_items = [self._read(item, inner) for item in items]
+                unordered.clear()
+                unordered.update(new_items)
                 return unordered
+            case "va", [str(name), list(items)]:
+                return _MAKERS[name](*[self._read(item, inner) for item in items])
+            case "dq", [items, maxlen]:
+                return collections.deque(self._read(items, inner), maxlen)
+            case "nt", [str(name), list(fields), list(items)]:
+                return _named_tuple(name, tuple(fields))(*[self._read(item, inner) for item in items])
             case "np", [int(number), str(dtype), list(shape), int(index)]:
                 self._memo[number] = self._array(dtype, shape, index)
                 return self._memo[number]
@@ -240,6 +323,15 @@ class Reader:
 
                 return torch.device(name)
         return self._other(tag, fields)
+
+    def _container(self, number: int, live: Any, new: Any) -> Any:
+        made = new
+        if type(live) is int:
+            made = self._live(live, new)
+            if type(made) is not type(new):
+                raise WireError("A container changed its kind.")
+        self._memo[number] = made
+        return made
 
     def buffer(self, index: int) -> memoryview:
         return self._buffers[index]

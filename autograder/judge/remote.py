@@ -10,17 +10,18 @@ from __future__ import annotations
 import builtins
 import functools
 import io
+import linecache
+import operator
 import pickle
 import select
 import signal
 import sys
-import sysconfig
 import threading
 import time
 import types
+import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
@@ -28,9 +29,13 @@ import numpy as np
 
 from autograder.ambient import Random, in_mode, mode
 from autograder.frames import Channel, Closed, WireError
+from autograder.judge import objects
+from autograder.judge.objects import LearnerError, LearnerExit, Remote, RemoteClass, RemoteError, is_remote
+from autograder.live import Live, refill
 from autograder.process import Process
-from autograder.sandbox.session import BINARY, CONTAINERS, ORDER, UNARY, refill
+from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
 from autograder.shared import Shared, kind_of, machinery
+from autograder.shell import code_name
 from autograder.wire import Reader, Writer, is_plain_array, torch_module
 
 STALLED = 30.0  # seconds that half a message may take
@@ -38,136 +43,23 @@ INTERRUPT_GRACE = 2.0  # seconds that interrupted code has to end
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, type})
 
+# Builtin classes that a learner's code may hand over as themselves.
+_DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
+_DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
 
-class LearnerError(Exception):
-    """An exception of a class that is the learner's own, or that Python does not have built in."""
-
-
-class LearnerExit(BaseException):
-    """The learner's code raised SystemExit, KeyboardInterrupt or the like: not an ``Exception`` here either."""
-
-
-class Remote:
-    """A learner's object. It does what is asked of it, but never answers ``==`` or truth for itself."""
-
-    __slots__ = ("__weakref__", "_classes", "_client", "_number")
-
-    def __init__(self, client: Client, number: int, classes: list[str]) -> None:
-        for name, value in (("_client", client), ("_number", number), ("_classes", classes)):
-            object.__setattr__(self, name, value)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """The nearest class of an installed library, so that ``isinstance(optimizer, SGD)`` works.
-
-        It is the sandbox's word, and worth as much as a subclass would be: it says nothing of behaviour.
-        """
-        return _nearest(self._classes) or Remote
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._client.do("call", self, args, kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_")):
-            raise AttributeError(name)  # nothing of the learner's decides how a judge shows or converts things
-        return self._client.do("getattr", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._client.do("setattr", self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        self._client.do("delattr", self, name)
-
-    def __len__(self) -> int:
-        return self._client.do("len", self)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._client.do("getitem", self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._client.do("setitem", self, key, value)
-
-    def __delitem__(self, key: Any) -> None:
-        self._client.do("delitem", self, key)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._client.do("iter", self)
-
-    def __next__(self) -> Any:
-        return self._client.do("next", self)
-
-    def __contains__(self, item: Any) -> bool:
-        if "contains" in self._client.operators:
-            return self._client.do("contains", self, item)
-        return any(held is item or held == item for held in self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __bool__(self) -> bool:
-        raise TypeError("A learner's object does not say for itself whether it is true. Compare what it holds.")
-
-    def __str__(self) -> str:
-        return str(self._client.do("str", self))
-
-    def __repr__(self) -> str:
-        return f"<the learner's {self._classes[0].rpartition(':')[2]}>"
+# What the learner's code may do with an object of a test's own class.
+SERVED: dict[str, Callable[..., Any]] = {
+    **{what: done for what, done in OPERATIONS.items() if what not in ("listed", "deepcopy", "copy")},
+    **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
+    "items": list,
+    "int": int,
+    "float": float,
+    "index": operator.index,
+}
+_INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
 
 
-def _operation(name: str) -> Callable[..., Any]:
-    def operate(self: Remote, *operands: Any) -> Any:
-        return self._client.operate(name, self, *operands)
-
-    return operate
-
-
-def _reflected(name: str) -> Callable[[Remote, Any], Any]:
-    def operate(self: Remote, other: Any) -> Any:
-        return self._client.operate(name, other, self)
-
-    return operate
-
-
-for _name in (*UNARY, *ORDER, *BINARY):
-    setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
-for _name in BINARY:
-    setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
-
-
-def _nearest(classes: list[str]) -> type | None:
-    """The first of the classes that an installed library has and the judge has imported."""
-    found = (known for name in classes if (known := _library_class(name)) is not None)
-    return next((known for known in found if _is_python(known)), None)
-
-
-@functools.cache
-def _is_python(kind: type) -> bool:
-    """Whether a class is written in Python: code in C would take a reference for an instance of one that is not."""
-    added = (c for c in kind.__mro__[:-1] if c.__basicsize__ != (c.__base__ or object).__basicsize__)
-    return all("__slots__" in vars(c) or "__weakref__" in vars(c) for c in added)
-
-
-def _library_class(name: str) -> type | None:
-    module, _, qualname = name.partition(":")
-    found: Any = sys.modules.get(module)
-    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not _installed(module):
-        return None
-    for part in qualname.split("."):  # looked up in dictionaries: a module's own __getattr__ may import
-        found = vars(found).get(part) if isinstance(found, types.ModuleType | type) else None
-    return found if isinstance(found, type) else None
-
-
-@functools.cache
-def _installed(module: str) -> bool:
-    """Whether a module belongs to Python or to an installed library, which both processes have alike."""
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None:
-        return module in sys.builtin_module_names
-    paths = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return any(Path(file).is_relative_to(path) for path in paths)
+READING = frozenset({"len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
 
 class Client:
@@ -198,12 +90,20 @@ class Client:
         self._callback_numbers: dict[int, int] = {}
         self._dropped: list[int] = []
         self._thrown: list[Exception] = []  # what callbacks raised; it comes back as itself
+        self._live = Live()
+        self._arriving: list[int] = []
+        self._classes: dict[int, type] = {}  # what stands here for the learner's classes
+        self._judges: dict[int, Any] = {}  # objects of a test's own classes that the learner's code has seen
+        self._judges_numbers: dict[int, int] = {}
+        self._lock = threading.RLock()  # a test may have threads
         self._remotes: weakref.WeakValueDictionary[int, Remote] = weakref.WeakValueDictionary()
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
     def run(self, source: str) -> list[Any]:
         """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that."""
+        name = code_name(source)
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         said = self._ask("run", source)
         return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
 
@@ -219,17 +119,27 @@ class Client:
         self._ask("unbind", names)
 
     def do(self, what: str, *operands: Any) -> Any:
+        if what not in READING:
+            objects.forget_items(operands)
         self.before_asking()
         return self._ask("do", (what, *operands))
 
     def operate(self, operator: str, *operands: Any) -> Any:
-        """Does an operator that Python has signs for."""
-        value = self.do(operator, *operands)
+        """Does an operator that Python has signs for, where the reference solution's classes define it."""
         name = operator.rstrip("_")
-        meant = self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}"})
-        if type(value) is Remote or meant:
-            return value
-        raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
+        if not self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}", f"i{name}"}):
+            raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
+        return self.do(operator, *operands)
+
+    def stands_for(self, made: RemoteClass, number: int) -> None:
+        """A class that a test derived from a learner's stands for that one there."""
+        for own, value in (("_client", self), ("_number", number)):
+            type.__setattr__(made, own, value)
+        self._classes[number] = made
+
+    def begin(self) -> None:
+        """A new cell: containers that earlier ones got are kept in step no more."""
+        self._dropped += self._live.clear()
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -238,6 +148,10 @@ class Client:
         if self.lost:
             self.unanswered = True
             raise Closed(self.lost)
+        with self._lock:
+            return self._answer(op, payload)
+
+    def _answer(self, op: str, payload: Any) -> Any:
         self._alarm.hold()
         try:
             containers = self._send(op, payload)
@@ -249,10 +163,14 @@ class Client:
                 elif message.get("op") == "backward":
                     backward = functools.partial(self._backward, message.get("number"))
                     self._call_back(backward, message, ((value,), {}), containers)
+                elif message.get("op") == "object":
+                    serve = functools.partial(self._serve, message.get("number"), message.get("what"))
+                    self._call_back(serve, message, (value, {}), containers)
                 elif message.get("op") == "value":
+                    self._warn(message.get("warned") or [])
                     return value
                 else:
-                    raise self._raised(message.get("error"))
+                    raise self._passing(self._raised(message.get("error")), op, payload)
         except WireError as error:
             self._give_up(str(error))
             self.unanswered = True
@@ -279,7 +197,7 @@ class Client:
         deadline = time.monotonic() + INTERRUPT_GRACE
         try:
             while select.select([self._channel.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                if self._receive(containers)[0].get("op") not in ("callback", "backward"):
+                if self._receive(containers)[0].get("op") not in ("callback", "backward", "object"):
                     return
         except WireError as error:
             self._give_up(str(error))
@@ -297,6 +215,16 @@ class Client:
         if function is None or not well_formed or not all(type(name) is str for name in arguments[1]):
             raise WireError("The sandbox called a function that it was never given.")
         return function
+
+    def _serve(self, number: Any, what: Any, *operands: Any) -> Any:
+        """Does with an object of a test's what the learner's code does with it there."""
+        if type(number) is not int or number not in self._judges or type(what) is not str or what not in SERVED:
+            raise WireError("The sandbox asked for an object that it was never given.")
+        if what in ("getattr", "setattr", "delattr") and (
+            type(operands[0]) is not str or operands[0].startswith(_INSIDE)
+        ):
+            raise AttributeError(f"{operands[0]} of an object that stays with the test cannot be had")
+        return SERVED[what](self._judges[number], *operands)
 
     def _backward(self, number: Any, grad: Any) -> Any:
         """Gradients that the sandbox asks for, of a tensor that was computed here."""
@@ -333,18 +261,68 @@ class Client:
             raise WireError("The sandbox gave gradients that are none.")
         return said
 
-    def _raised(self, error: Any) -> BaseException:
-        number = error.get("thrown") if type(error) is dict else None
-        if type(number) is int and 0 < number <= len(self._thrown):
-            return self._thrown[number - 1]
-        return _raised(error)
+    def _warn(self, warned: Any) -> None:
+        """Warns here of what the learner's code has warned of: a test may be listening, or have made it an error."""
+        for tree, text in warned if type(warned) is list else []:
+            found = self._stand_in(tree) or _error(tree)
+            kind = found if found is not None and issubclass(found, Warning) else UserWarning
+            warnings.warn_explicit(str(text), kind, "<the learner's code>", 1, registry={})
+
+    def _passing(self, error: BaseException, op: str, payload: Any) -> BaseException:
+        """What ends an iteration does so where an item was asked for, and nowhere else: compare PEP 479."""
+        if isinstance(error, StopIteration | StopAsyncIteration) and not (op == "do" and payload[0] in ENDING):
+            return RuntimeError(f"The learner's code raised {type(error).__name__}.")
+        return error
+
+    def _raised(self, said: Any, depth: int = 0) -> BaseException:
+        """The exception to raise here for one that was raised there, with the learner's lines."""
+        try:
+            number, tree, cause = said.get("thrown"), said.get("class"), said.get("cause")
+            if type(number) is int and 0 < number <= len(self._thrown):
+                return self._thrown[number - 1]
+            raised = _builtin(said) if tree is None else self._learners(tree, said) or _builtin(said)
+            for line in said["lines"]:
+                raised.add_note(str(line))
+            if cause is not None and depth < 5:
+                raised.__cause__ = self._raised(cause, depth + 1)
+        except (AttributeError, TypeError, KeyError) as broken:
+            raise WireError("The sandbox raised something that cannot be read.") from broken
+        return raised
+
+    def _learners(self, tree: Any, said: dict[str, Any]) -> BaseException | None:
+        """An exception of a class that is the learner's own, or a library's."""
+        kind = self._stand_in(tree) or objects.library_error(tree)
+        if kind is None or not issubclass(kind, Exception):
+            return None
+        error = kind.__new__(kind, *_arguments(said))
+        if isinstance(error, RemoteError):
+            vars(error).update(held=self._remote(said["number"], "builtins:object"), text=str(said["text"]))
+        return error
+
+    def _stand_in(self, tree: Any) -> type | None:
+        """What stands here for a class of which the sandbox told; None for a library's."""
+        if not objects.well_formed(tree):
+            raise WireError("A class came that is none.")
+        if type(tree) is str:
+            return None
+        number, name, doc, bases = tree
+        if number not in self._classes:
+            here = vars(sys.modules["__main__"]).get(name)
+            instructors = here if isinstance(here, type) and here.__module__ == "__main__" else None
+            if instructors is not None and issubclass(instructors, Exception):
+                self._classes[number] = instructors
+            else:
+                parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
+                self._classes[number] = objects.class_of(self, number, name, doc, [*parents, instructors])
+        return self._classes[number]
 
     def _send(self, op: str, payload: Any) -> list[Any]:
         writer = Writer(lambda value: None)
-        containers, contents = _open(payload)
+        containers, contents = _open(payload, self._live)
         index = {id(container): i for i, container in enumerate(containers)}
         kinds = [type(c).__name__ if type(c) is not np.ndarray else writer.write(c) for c in containers]
-        pickled = self.dump((contents, payload), index)
+        live = [(number, objects.contents(container)) for number, container in self._live.changes()]
+        pickled = self.dump((contents, live, payload), index)
         news = self._shared.changes(writer)
         dropped, self._dropped[:] = list(self._dropped), []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
@@ -365,12 +343,20 @@ class Client:
         kind = type(value)
         if kind in _ATOMS:
             return None
-        if kind is Remote:
+        if issubclass(kind, Remote | RemoteClass):
             return ("object", value._number)
+        if issubclass(kind, RemoteError) and "held" in vars(value):
+            return ("object", vars(value)["held"]._number)
+        if kind in _OPENED and (number := self._live.number(value)) is not None:
+            return ("object", number)
         if (index := containers.get(id(value))) is not None:
             return ("container", index)
         if kind in (types.FunctionType, types.MethodType):
             return self._callback(value) if _stays_here(value) else None
+        if kind is types.BuiltinMethodType and type(value.__self__) in _OPENED:
+            return self._callback(value)
+        if _is_tests_own(kind):
+            return self._judges_own(value)
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
@@ -380,6 +366,11 @@ class Client:
             self._callbacks[number] = function  # kept, so that its id stays its own
             self._callback_numbers[id(function)] = number
         return ("callback", number, function.__name__)
+
+    def _judges_own(self, value: Any) -> tuple[Any, ...]:
+        number = self._judges_numbers.setdefault(id(value), len(self._judges_numbers) + 1)
+        self._judges[number] = value  # kept, so that its id stays its own
+        return ("judges", number, type(value).__name__)
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
@@ -396,9 +387,13 @@ class Client:
                 return self._callbacks[fields[0]]
             if tag == "r":
                 return self._remote(*fields)
+            if tag == "C":
+                return self._class(*fields)
+            if tag == "j":
+                return self._judges[fields[0]]
             raise WireError(f"There is nothing of the kind {tag!r}.")
 
-        reader = Reader(buffers, other)
+        reader = Reader(buffers, other, self._keep_in_step)
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
@@ -407,6 +402,13 @@ class Client:
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:
                 _restore(containers[index], items, reader)
+            for number, items in message.get("live") or []:
+                if (container := self._live.get(number)) is not None:
+                    _restore(container, items, reader)
+                    self._live.put(number, container)
+            for number in self._arriving:
+                self._live.put(number, self._live.get(number))
+            self._arriving.clear()
         except WireError:
             raise
         except Exception as error:
@@ -414,17 +416,36 @@ class Client:
         self._shared.release()
         return message, value
 
-    def _remote(self, number: int, classes: list[str]) -> Remote:
-        if type(number) is not int or not _are_names(classes):
+    def _keep_in_step(self, number: int, new: Any) -> Any:
+        """The container here that is kept in step with one there; what it holds is filled in next."""
+        container = self._live.get(number)
+        if container is None:
+            container = new
+            self._live.put(number, container)
+            if number in self._dropped:
+                self._dropped.remove(number)
+        self._arriving.append(number)
+        return container
+
+    def _remote(self, number: int, tree: Any) -> Any:
+        if type(number) is not int:
             raise WireError("A reference came that is none.")
         found = self._remotes.get(number)
         if found is None:
             if number in self._dropped:  # dropped while the answer was under way, and wanted again
                 self._dropped.remove(number)
-            found = Remote(self, number, classes)
+            kind = self._stand_in(tree)
+            found = object.__new__(kind if kind is not None and issubclass(kind, Remote) else Remote)
+            Remote.__init__(found, self, number, tree if type(tree) is str else None)
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
+
+    def _class(self, number: int, tree: Any) -> Any:
+        kind = self._stand_in(tree)
+        if kind is None:
+            kind = _DATA.get(tree)
+        return kind if kind is not None else self._remote(number, "builtins:type")
 
 
 def _print(printed: Any) -> None:
@@ -434,11 +455,15 @@ def _print(printed: Any) -> None:
             (sys.stderr if name == "stderr" else sys.stdout).write(text)
 
 
-def _are_names(classes: Any) -> bool:
-    return type(classes) is list and bool(classes) and all(type(name) is str for name in classes)
+def _is_tests_own(kind: type) -> bool:
+    """Whether something is of a class that a test or an instructor's cell defines, or a mock: it stays here."""
+    if issubclass(kind, BaseException | type):
+        return False
+    mock = sys.modules.get("unittest.mock")
+    return kind.__module__ == "__main__" or (mock is not None and issubclass(kind, mock.NonCallableMock))
 
 
-def _open(payload: Any) -> tuple[list[Any], list[Any]]:
+def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
     """The containers and arrays reached from a payload through one another, with what they hold."""
     containers: list[Any] = []
     contents: list[Any] = []
@@ -449,7 +474,9 @@ def _open(payload: Any) -> tuple[list[Any], list[Any]]:
         kind = type(value)
         if kind is tuple:
             stack.extend(value)
-        if id(value) in seen or not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED):
+        if id(value) in seen or live.number(value) is not None:
+            continue
+        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED):
             continue
         seen.add(id(value))
         containers.append(value)
@@ -512,14 +539,15 @@ class _JudgeShared(Shared):
 
     def _empty(self, classes: Any, is_data: Any) -> Any:
         torch = torch_module()
-        if not _are_names(classes):
-            raise WireError("A module came that is none.")
-        cls = _library_class(classes[0]) if is_data and classes[0].startswith("torch.nn.modules.") else None
-        if cls is not None and issubclass(cls, torch.nn.Module):
+        kind = self._client._stand_in(classes)
+        known = objects.library_class(classes) if kind is None else kind
+        is_torchs = is_data and kind is None and classes.startswith("torch.nn.modules.")
+        if is_torchs and known is not None and issubclass(known, torch.nn.Module):
+            cls: Any = known
             module: Any = object.__new__(cls)
             torch.nn.Module.__init__(module)
             return module
-        return _learners_module()(self._client, classes)
+        return _learners_module()(self._client, known)
 
 
 @functools.cache
@@ -530,13 +558,13 @@ def _learners_module() -> type:
     class LearnersModule(torch.nn.Module):
         """A learner's module: its parameters, buffers and children are here as data, all else is asked for."""
 
-        def __init__(self, client: Client, classes: list[str]) -> None:
+        def __init__(self, client: Client, kind: type | None) -> None:
             torch.nn.Module.__init__(self)
-            vars(self)["_asks"] = client, classes
+            vars(self)["_asks"] = client, kind
 
         @property  # type: ignore[misc]
         def __class__(self) -> type:
-            return _nearest(self._asks[1]) or LearnersModule
+            return self._asks[1] or LearnersModule
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             return self._asks[0].do("call", self, args, kwargs)
@@ -555,9 +583,9 @@ def _learners_module() -> type:
 def _stays_here(function: Any) -> bool:
     """Whether a function is the judge's own, so that the sandbox may call but not have it."""
     if type(function) is types.MethodType:
-        return type(function.__self__) is not Remote and kind_of(function.__self__) is None
+        return not is_remote(function.__self__) and kind_of(function.__self__) is None
     module = function.__module__
-    return module not in sys.modules or module == "__main__" or not _installed(module)
+    return module not in sys.modules or module == "__main__" or not objects.installed(module)
 
 
 def _restore(container: Any, items: list[Any], reader: Reader) -> None:
@@ -610,24 +638,30 @@ def _plain_exception(error: Exception) -> Exception:
         return RuntimeError(str(error))
 
 
-def _raised(error: Any) -> BaseException:
-    """The exception to raise here for one that was raised there: of a built-in class, with the learner's lines."""
-    try:
-        classes, name = [str(c) for c in error["classes"]], str(error["name"])
-        lines = [str(line) for line in error["lines"]]
-        args = [a for a in error["args"] if a is None or type(a) in (str, int, float, bool)]
-    except (TypeError, KeyError) as broken:
-        raise WireError("The sandbox raised something that cannot be read.") from broken
+def _error(name: Any) -> type | None:
+    """A builtin class of exceptions, or a library's."""
+    kind = getattr(builtins, str(name).removeprefix("builtins:"), None)
+    return kind if isinstance(kind, type) and issubclass(kind, Exception) else objects.library_error(name)
+
+
+def _arguments(said: dict[str, Any]) -> list[Any]:
+    return [a for a in said["args"] if a is None or type(a) in (str, int, float, bool)]
+
+
+def _builtin(said: dict[str, Any]) -> BaseException:
+    """An exception of a builtin class for one of that class, or derived from it."""
+    classes, name, args = [str(c) for c in said["classes"]], str(said["name"]), _arguments(said)
     text = f"{name}: {', '.join(map(str, args))}" if args else name
-    raised: BaseException = LearnerExit(text) if classes and "Exception" not in classes else LearnerError(text)
-    for name in classes if type(raised) is LearnerError else []:
-        kind = getattr(builtins, name, None)
+    if classes and "Exception" not in classes:
+        return LearnerExit(text)
+    for one in classes:
+        kind = getattr(builtins, one, None)
         if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
             try:
-                raised = kind(*args)
-                break
+                return kind(*args)
             except Exception:  # it wants arguments of its own: the class it comes from may do
                 continue
-    for line in lines:
-        raised.add_note(line)
-    return raised
+    return LearnerError(text)
+
+
+ENDING = ("next", "anext")

@@ -127,6 +127,7 @@ def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_tes
     # of a learner's process that is gone, nothing can be asked: neither what it defined nor what that does
     client.unanswered = client.lost is not None and not names.learners.isdisjoint(of_cell(source).read)
     if not client.lost:
+        client.begin()
         try:
             names.bring()
         except (Exception, LearnerExit) as error:

@@ -6,23 +6,33 @@ it says is checked by the reader.
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import collections.abc
+import contextlib
+import copy
 import io
+import itertools
 import operator
 import pickle
 import select
 import signal
+import sys
 import traceback
-from collections.abc import Callable
+import types
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from autograder.ambient import Random, in_mode, mode
 from autograder.frames import Buffers, Channel, Closed
+from autograder.live import MOST, Live, refill
+from autograder.sandbox.judges import Callback, JudgesObject, of_judge
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
-from autograder.wire import Reader, Writer, is_plain_array, torch_module
+from autograder.wire import Reader, Writer, is_plain_array, is_value, torch_module
 
 # Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
 ITEMS = ("getitem", "setitem", "delitem", "contains")
@@ -30,16 +40,46 @@ ORDER = ("lt", "le", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
 BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
 
+
+def _listed(value: Any) -> tuple[bool, list[Any]] | None:
+    """Whether an object is read by position, and what it holds; None where it has no length."""
+    if not hasattr(type(value), "__len__"):
+        return None
+    return not isinstance(value, collections.abc.Mapping), list(itertools.islice(value, len(value)))
+
+
+def _exit(manager: Any, error: BaseException | None) -> Any:
+    return type(manager).__exit__(manager, error and type(error), error, None)
+
+
+async def _aexit(manager: Any, error: BaseException | None) -> Any:
+    return await type(manager).__aexit__(manager, error and type(error), error, None)
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _finish(value: Any) -> Any:
+    """What an awaitable gives, waited for here."""
+    return asyncio.run(_awaited(value))
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY)},
+    **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY, "eq")},
+    **{f.__name__: f for f in (getattr, setattr, delattr, iter, next, len, str, repr, format, hash, bool, dir)},
     "call": lambda function, args, kwargs: function(*args, **kwargs),
-    "getattr": getattr,
-    "setattr": setattr,
-    "delattr": delattr,
-    "iter": iter,
-    "next": next,
-    "len": len,
-    "str": str,
+    "reversed": reversed,
+    "listed": _listed,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "enter": lambda manager: type(manager).__enter__(manager),
+    "exit": _exit,
+    "await": _finish,
+    "aiter": lambda value: type(value).__aiter__(value),
+    "anext": lambda value: _finish(type(value).__anext__(value)),
+    "aenter": lambda manager: _finish(type(manager).__aenter__(manager)),
+    "aexit": lambda manager, error: _finish(_aexit(manager, error)),
 }
 
 # Containers that both sides keep in step: made empty first, since they may hold each other.
@@ -53,17 +93,6 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
 
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
-
-
-class Callback:
-    """A function that stays in the judge: calling it here runs it there."""
-
-    def __init__(self, session: Session, number: int, name: str) -> None:
-        self._session, self._number = session, number
-        self.__name__ = self.__qualname__ = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._session.call_back(self._number, args, kwargs)
 
 
 class Interrupts:
@@ -107,6 +136,9 @@ class Session:
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
+        self.judges: dict[int, JudgesObject] = {}
+        self._live = Live()
+        self._classes: dict[type, Any] = {}  # how the judge is told of each
         self._opened: list[Any] = []  # the containers of the message being read
         self._containers: list[dict[int, int]] = []  # of each running call: id of a container -> its index
 
@@ -125,6 +157,15 @@ class Session:
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function of the judge there."""
         return self._ask({"op": "callback", "number": number, "mode": mode()}, [args, kwargs])
+
+    def ask_object(self, what: str, number: int, *operands: Any) -> Any:
+        """Does with an object of the judge's what the learner's code does with it here."""
+        return self._ask({"op": "object", "number": number, "what": what, "mode": mode()}, list(operands))
+
+    def class_named(self, name: str) -> type | None:
+        """The class of that name in the notebook."""
+        found = self._shell.user_ns.get(name)
+        return found if isinstance(found, type) else None
 
     def gradients(self, number: int, grad: Any) -> list[Any]:
         """Gradients of the inputs of a tensor that the judge computed."""
@@ -158,7 +199,7 @@ class Session:
     def _answer(self, message: dict[str, Any], buffers: Buffers) -> None:
         containers: list[Any] = []
         before: list[Any] = []
-        answer: dict[str, Any] = {"op": "value", "printed": []}
+        answer: dict[str, Any] = {"op": "value", "printed": [], "warned": []}
         value = None
         self._containers.append({})
         try:
@@ -167,18 +208,28 @@ class Session:
             self._containers[-1] = {id(container): i for i, container in enumerate(containers)}
             try:
                 self._interrupts.heed()
-                with in_mode(message["mode"]), self._shell.listening(answer["printed"]):
+                with in_mode(message["mode"]), self._shell.listening(answer["printed"]), self._warned(answer["warned"]):
                     value = self._do(message["op"], payload)
             finally:
                 self._interrupts.heeding = False
         except Closed:
             raise
         except BaseException as error:  # the learner's code may raise anything
-            answer |= {"op": "error", "error": describe_error(error)}
+            answer |= {"op": "error", "error": self.describe(error)}
         try:
             self._send(answer, lambda writer: writer.write(value), containers, before)
         finally:
             self._containers.pop()
+
+    @contextlib.contextmanager
+    def _warned(self, said: list[Any]) -> Iterator[None]:
+        """Adds to ``said`` the warnings of the block, for the judge to warn of in its way."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                yield
+            finally:
+                said += [[self._class(one.category), str(one.message)] for one in caught or ()]
 
     def _do(self, op: str, payload: Any) -> Any:
         names = self._shell.user_ns
@@ -196,12 +247,16 @@ class Session:
         if op == "backward":
             return self._shared.graphs.backward(*payload)
         what, *operands = payload
+        if what == "class":
+            name, bases, body, keywords = operands
+            return self._number(types.new_class(name, bases, keywords, lambda namespace: namespace.update(body)))
         return OPERATIONS[what](*operands)
 
     def _receive(self, message: dict[str, Any], buffers: Buffers) -> tuple[Any, list[Any]]:
         """Takes over what changed in the judge; gives the payload and the containers that go back with changes."""
         reader = Reader(buffers, _no_references)
         self._shared.forget(message["dead"])
+        self._live.drop(message["dropped"])
         for number in message["dropped"]:
             gone = self._objects.pop(number, None)
             self._object_numbers.pop(id(gone), None)
@@ -211,7 +266,10 @@ class Session:
             self._random.restore(pickle.loads(buffers[message["random"]]))
         opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
         self._opened = opened
-        contents, payload = self.load(buffers[message["payload"]])
+        contents, live, payload = self.load(buffers[message["payload"]])
+        for number, items in live:
+            refill(self._objects[number], items)
+            self._live.put(number, self._objects[number])
         for container, content in zip(opened, contents, strict=True):
             if content is not None:
                 refill(container, content)
@@ -229,6 +287,8 @@ class Session:
             return self._objects[number]
         if kind == "container":
             return self._opened[number]
+        if kind == "judges":
+            return of_judge(self, number, *rest)
         return Callback(self, number, *rest)
 
     # -- sending -------------------------------------------------------------------------------------------
@@ -240,9 +300,10 @@ class Session:
         containers: list[Any] | None = None,
         before: list[Any] | None = None,
     ) -> None:
-        writer = Writer(self._refer)
+        writer = Writer(self._refer, self._live_number)
         try:
             value = write(writer)
+            live = [[number, self._contents(container, writer)] for number, container in self._live.changes()]
             changed = [
                 [i, self._contents(container, writer)]
                 for i, (container, old) in enumerate(zip(containers or [], before or [], strict=False))
@@ -251,9 +312,9 @@ class Session:
             news = self._shared.changes(writer)
         except BaseException as error:  # the learner's classes may take part in this
             message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
-            value, changed, news, writer = None, [], [], Writer(self._refer)
+            value, changed, news, live, writer = None, [], [], [], Writer(self._refer)
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
-        more = {"value": value, "news": news, "containers": changed, "released": released}
+        more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         more["moved"] = self._random.moved()
         self._shared.sent(self._channel.send(message | more, writer.buffers))
 
@@ -264,6 +325,14 @@ class Session:
             return [writer.write(item) for item in container]
         return [writer.buffer(container.tobytes())]
 
+    def _live_number(self, container: Any) -> int | None:
+        """The number of a container that both ends keep in step."""
+        if len(container) > MOST:
+            return None
+        number = self._number(container)
+        self._live.put(number, container)
+        return number
+
     def _refer(self, value: Any) -> list[Any] | None:
         """The reference by which the judge knows an object, or None for plain data."""
         kind = type(value)
@@ -273,20 +342,58 @@ class Session:
             return None
         if kind is Callback:
             return ["cb", value._number]
+        if issubclass(kind, JudgesObject):
+            return ["j", object.__getattribute__(value, "_number")]
         if (number := self._shared.number(value)) is not None:
             return ["h", number]
         if kind_of(value) in ("tensor", "module"):
             return ["h", self._shared.share(value)]
-        torch = torch_module()
-        if torch is not None and kind in (torch.Size, torch.dtype, torch.device):
+        if is_value(value):
             return None
+        if issubclass(kind, type):
+            return ["C", self._number(value), self._class(value)]
+        return ["r", self._number(value), self._class(kind)]
+
+    def _number(self, value: Any) -> int:
+        """The number under which the judge may ask for an object that stays here."""
         number = self._object_numbers.get(id(value))
         if number is None or self._objects.get(number) is not value:
             self._count += 1
             number = self._count
             self._objects[number] = value
             self._object_numbers[id(value)] = number
-        return ["r", number, class_names(kind)]
+        return number
+
+    def _class(self, kind: type) -> Any:
+        """How the judge is told of a class: module:qualname of a library's, [number, name, doc, bases] of another."""
+        if kind not in self._classes:
+            name = f"{kind.__module__}:{kind.__qualname__}"
+            doc = kind.__doc__ if type(kind.__doc__) is str else None
+            own = [self._number(kind), kind.__name__, doc, [self._class(base) for base in kind.__bases__]]
+            self._classes[kind] = name if _is_importable(kind) else own
+        return self._classes[kind]
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
+        """An exception as data: its classes, its arguments and text, and the learner's own lines."""
+        try:
+            said = describe_error(error)
+            if said["classes"][:1] != [type(error).__name__] or type(error).__module__ != "builtins":
+                said |= {"class": self._class(type(error)), "number": self._number(error)}
+            if error.__cause__ is not None and error.__cause__ is not error:
+                said["cause"] = self.describe(error.__cause__)
+            return said
+        except BaseException:  # the learner's classes may take part in this
+            return {"classes": [], "name": "An exception", "args": ["its text cannot be had"], "text": "", "lines": []}
+
+
+def _is_importable(kind: type) -> bool:
+    """Whether a class is found under its name in a module that is no notebook, or is Python's own."""
+    if kind.__module__ == "builtins":
+        return True
+    found: Any = sys.modules.get(kind.__module__) if kind.__module__ != "__main__" else None
+    for part in kind.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is kind
 
 
 class _SandboxShared(Shared):
@@ -297,7 +404,7 @@ class _SandboxShared(Shared):
 
     def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
         """Modules the learner made: of each its classes, whether it is nothing but data, and what it holds."""
-        return [[[class_names(type(module)), is_data(module), self._describe(module)] for module in modules]]
+        return [[[self._session._class(type(module)), is_data(module), self._describe(module)] for module in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         code, inside, made = fields
@@ -328,11 +435,6 @@ class _Unpickler(pickle.Unpickler):
         return self._session.resolve(reference)
 
 
-def class_names(kind: type) -> list[str]:
-    """A class and those it comes from, nearest first, as module:name."""
-    return [f"{c.__module__}:{c.__qualname__}" for c in kind.__mro__]
-
-
 def is_data(module: Any) -> bool:
     """Whether a module is of one of torch.nn's own classes and has no code of its own: no hooks, no functions."""
     if not type(module).__module__.startswith("torch.nn.modules."):
@@ -341,34 +443,18 @@ def is_data(module: Any) -> bool:
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """An exception as data: the names of its classes, its arguments, and the learner's own lines."""
-    try:
-        args = list(error.args)
-        if not all(a is None or type(a) in (str, float, bool) or (type(a) is int and abs(a) < 2**62) for a in args):
-            args = [str(error)]
-        frames = [
-            f"line {frame.lineno}, in {frame.name}: {frame.line}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename.startswith("<ipython-input")
-        ]
-        classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
-        thrown = vars(error).get("thrown")  # set on what a callback raised in the judge
-        said = {"classes": classes, "name": type(error).__name__, "args": args, "lines": frames[-8:]}
-        return said | ({"thrown": thrown} if type(thrown) is int else {})
-    except BaseException:  # the learner's classes may take part in this too
-        return {"classes": [], "name": "An exception", "args": ["its text cannot be had"], "lines": []}
-
-
-def refill(container: Any, items: Any) -> None:
-    """Makes a list, dict or set hold these items (pairs, for a dict), and no others."""
-    container.clear()
-    if isinstance(container, list):
-        container.extend(items)
-    elif isinstance(container, dict):
-        for key, value in items:  # a Counter's own update would count
-            container[key] = value
-    else:
-        container.update(items)
+    args = list(error.args)
+    if not all(a is None or type(a) in (str, float, bool) or (type(a) is int and abs(a) < 2**62) for a in args):
+        args = [str(error)]
+    frames = [
+        f"line {frame.lineno}, in {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith("<ipython-input")
+    ]
+    classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
+    said = {"classes": classes, "name": type(error).__name__, "args": args, "text": str(error), "lines": frames[-8:]}
+    thrown = vars(error).get("thrown")  # set on what a callback raised in the judge
+    return said | ({"thrown": thrown} if type(thrown) is int else {})
 
 
 def _differs(container: Any, old: Any) -> bool:

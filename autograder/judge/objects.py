@@ -1,0 +1,384 @@
+"""What stands in a judge for a learner's objects, classes and exceptions.
+
+A :class:`Remote` stands for something that stays in the sandbox. For a class that the learner defined, the judge
+makes a class of its own: its instances are the remote ones, so that ``isinstance``, ``except``, ``match`` and class
+statements of a test mean what they say. That something is of a class is the sandbox's word, and worth as much as a
+subclass would be: it says nothing of behaviour.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import sysconfig
+import types
+from abc import ABCMeta
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograder.sandbox.session import BINARY, ORDER, UNARY
+
+if TYPE_CHECKING:
+    from autograder.judge.remote import Client
+
+MAX_ITEMS = 10**6  # that a learner's object in the place of a list may have
+
+# Methods that are handed an expected value and say whether it is the right one.
+COMPARISONS = frozenset(
+    {"allclose", "array_equal", "compare", "compare_total", "endswith", "eq", "equal", "equals", "equiv", "fullmatch"}
+    | {"ge", "gt", "is_close", "is_equal", "isclose", "isdisjoint", "issubset", "issuperset", "le", "lt", "match"}
+    | {"ne", "samefile", "startswith", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__contains__"}
+)
+
+# Builtin classes of learners' objects that a test may ask for. Those of data cross by value.
+_ASKED_FOR = {
+    "builtins:function": types.FunctionType,
+    "builtins:method": types.MethodType,
+    "builtins:generator": types.GeneratorType,
+    "builtins:coroutine": types.CoroutineType,
+    "builtins:async_generator": types.AsyncGeneratorType,
+    "builtins:code": types.CodeType,
+    "builtins:property": property,
+    "builtins:staticmethod": staticmethod,
+    "builtins:classmethod": classmethod,
+}
+
+
+class LearnerError(Exception):
+    """An exception of a class that cannot be had here."""
+
+
+class LearnerExit(BaseException):
+    """The learner's code raised SystemExit, KeyboardInterrupt or the like: not an ``Exception`` here either."""
+
+
+class Remote:
+    """A learner's object. It does what is asked of it, but never answers ``==`` or truth for itself.
+
+    It does where the reference solution's own classes define how.
+    """
+
+    __slots__ = ("__weakref__", "_client", "_items", "_kind", "_number")
+
+    def __init__(self, client: Client, number: int, kind: str | None = None) -> None:
+        for name, value in (("_client", client), ("_number", number), ("_kind", kind), ("_items", None)):
+            object.__setattr__(self, name, value)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        if type(self) is not Remote:
+            return type(self)
+        return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OWN:
+            return object.__getattribute__(self, name)
+        client = object.__getattribute__(self, "_client")
+        if name.startswith(_NOT_ASKED):
+            raise AttributeError(name)  # nothing of the learner's decides how a judge shows or converts things
+        if name in COMPARISONS and name.strip("_") not in client.operators:
+            raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
+        return client.do("getattr", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._client.do("setattr", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._client.do("delattr", self, name)
+
+    def __dir__(self) -> Any:
+        return self._client.do("dir", self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._client.do("call", self, args, kwargs)
+
+    # -- as a container ---------------------------------------------------------------------------------------
+
+    def _listed(self) -> list[Any] | None:
+        """What an object in the place of a container holds, looked at once: it cannot say one thing and then another.
+
+        None for what has no length, and for an instance of a class whose length or items the solution defines.
+        """
+        if self._items is None and not self._client.operators & {"len", "iter", "getitem"}:
+            said = self._client.do("listed", self)
+            if type(said) is tuple and len(said) == 2 and type(said[1]) is list and len(said[1]) <= MAX_ITEMS:
+                object.__setattr__(self, "_items", said)
+        return None if self._items is None else self._items[1]
+
+    def __len__(self) -> int:
+        if (items := self._listed()) is not None:
+            return len(items)
+        if "len" in self._client.operators:
+            return self._client.do("len", self)
+        raise TypeError(f"object of type {(self._kind or type(self).__name__)!r} has no len()")
+
+    def __iter__(self) -> Iterator[Any]:
+        items = self._listed()
+        return iter(items) if items is not None else self._client.do("iter", self)
+
+    def __reversed__(self) -> Iterator[Any]:
+        items = self._listed()
+        return reversed(items) if items is not None else self._client.do("reversed", self)
+
+    def __getitem__(self, key: Any) -> Any:
+        if type(key) in (int, slice) and (items := self._listed()) is not None and self._items[0]:
+            return items[key]
+        return self._client.do("getitem", self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._client.do("setitem", self, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._client.do("delitem", self, key)
+
+    def __next__(self) -> Any:
+        return self._client.do("next", self)
+
+    def __contains__(self, item: Any) -> bool:
+        if "contains" in self._client.operators:
+            return self._client.do("contains", self, item)
+        return any(held is item or held == item for held in self)
+
+    # -- what only the solution's own classes may say -----------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or "eq" not in self._client.operators:
+            return self is other
+        return bool(self._client.do("eq", self, other))
+
+    def __hash__(self) -> int:
+        return self._client.do("hash", self) if "hash" in self._client.operators else id(self)
+
+    def __bool__(self) -> bool:
+        if self._client.operators & {"bool", "len"}:
+            return bool(self._client.do("bool", self))
+        raise TypeError("A learner's object does not say for itself whether it is true. Compare what it holds.")
+
+    def __str__(self) -> str:
+        return str(self._client.do("str", self))
+
+    def __repr__(self) -> str:
+        if "repr" in self._client.operators:
+            return str(self._client.do("repr", self))
+        return f"<the learner's {(self._kind or type(self).__name__).rpartition(':')[2]}>"
+
+    def __format__(self, spec: str) -> str:
+        return str(self._client.do("format", self, spec))
+
+    # -- as what a statement works with ---------------------------------------------------------------------------
+
+    def __enter__(self) -> Any:
+        return self._client.do("enter", self)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
+        return bool(self._client.do("exit", self, error))
+
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
+        return self._client.do("await", self)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._client.do("aiter", self)
+
+    async def __anext__(self) -> Any:
+        return self._client.do("anext", self)
+
+    async def __aenter__(self) -> Any:
+        return self._client.do("aenter", self)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
+        return bool(self._client.do("aexit", self, error))
+
+    def __copy__(self) -> Any:
+        return self._client.do("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._client.do("deepcopy", self)
+
+
+_OWN = frozenset({*Remote.__slots__, "__class__", "_listed"})
+_NOT_ASKED = ("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_", "__dlpack", "__buffer")
+
+
+def forget_items(value: Any, depth: int = 4) -> None:
+    """What an object holds may change: it is handed to the learner's code, by itself or in a container."""
+    if is_remote(value):
+        object.__setattr__(value, "_items", None)
+    elif depth and type(value) in (tuple, list, dict) and len(value) < 1000:
+        for one in value.values() if type(value) is dict else value:
+            forget_items(one, depth - 1)
+
+
+def is_remote(value: Any) -> bool:
+    """Whether something stands for a learner's object. Its own word is not asked."""
+    return issubclass(type(value), Remote)
+
+
+def _operation(name: str) -> Callable[..., Any]:
+    def operate(self: Remote, *operands: Any) -> Any:
+        return self._client.operate(name, self, *operands)
+
+    return operate
+
+
+def _reflected(name: str) -> Callable[[Remote, Any], Any]:
+    def operate(self: Remote, other: Any) -> Any:
+        return self._client.operate(name, other, self)
+
+    return operate
+
+
+for _name in (*UNARY, *ORDER, *BINARY):
+    setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
+for _name in BINARY:
+    setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
+
+
+class RemoteClass(ABCMeta):
+    """The class of classes that stand for a learner's. A class statement that names one makes one there, too."""
+
+    _client: Client
+    _number: int
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> RemoteClass:
+        client: Client = next(base._client for base in bases if isinstance(base, RemoteClass))
+        cell = {key: body.pop(key) for key in ("__classcell__",) if key in body}
+        made = super().__new__(cls, name, bases, {"__module__": "__main__"} | cell)
+        number = client.do("class", name, bases, body, keywords)
+        client.stands_for(made, number)
+        return made
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> None:
+        super().__init__(name, bases, body)
+
+    @classmethod
+    def make(cls, client: Client, number: int, name: str, doc: str | None, bases: tuple[type, ...]) -> RemoteClass:
+        """The class that stands for one of the learner's."""
+        made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": doc})
+        for own, value in (("_client", client), ("_number", number)):
+            type.__setattr__(made, own, value)
+        return made
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls._client.do("call", cls, args, kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name in ("_client", "_number"):
+            raise AttributeError(name)
+        return cls._client.do("getattr", cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name.startswith(("_abc_", "__abstract")):
+            type.__setattr__(cls, name, value)
+        else:
+            cls._client.do("setattr", cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        cls._client.do("delattr", cls, name)
+
+    def __dir__(cls) -> Any:
+        return cls._client.do("dir", cls)
+
+    def __iter__(cls) -> Iterator[Any]:
+        return cls._client.do("iter", cls)
+
+    def __len__(cls) -> int:
+        return cls._client.do("len", cls)
+
+    def __getitem__(cls, key: Any) -> Any:
+        return cls._client.do("getitem", cls, key)
+
+    def __contains__(cls, item: Any) -> bool:
+        return any(held is item for held in cls)
+
+    def __bool__(cls) -> bool:
+        return True
+
+
+class RemoteError(Exception):
+    """An exception of a class that the learner defined: its arguments are here, its other attributes there."""
+
+    def __getattr__(self, name: str) -> Any:
+        held = vars(self).get("held")
+        if held is None or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(held, name)
+
+    def __str__(self) -> str:
+        return vars(self).get("text", "")
+
+
+def class_of(client: Client, number: int, name: str, doc: str | None, parents: list[type | None]) -> type:
+    """A class to stand for one of the learner's, whose bases are these; None is for one that is not known here."""
+    known = [parent for parent in parents if parent is not None]
+    errors = tuple(parent for parent in known if issubclass(parent, Exception))
+    if errors:
+        first = () if any(issubclass(parent, RemoteError) for parent in errors) else (RemoteError,)
+        return RemoteClass.make(client, number, name, doc, (*first, *errors))
+    own = tuple(parent for parent in known if issubclass(parent, Remote))
+    plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
+    try:
+        return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain))
+    except TypeError:  # bases that do not go together
+        return RemoteClass.make(client, number, name, doc, (Remote,))
+
+
+@functools.cache
+def library_error(name: Any) -> type[RemoteError] | None:
+    """A class of exceptions of an installed library, to raise here what was raised there."""
+    found = _found(name)
+    if found is None or not issubclass(found, Exception):
+        return None
+    return type(found.__name__, (RemoteError, found), {})
+
+
+def library_class(name: Any) -> type | None:
+    """A class written in Python, of an installed library that the judge has imported, by module:qualname."""
+    found = _found(name)
+    return found if found is not None and is_python(found) else None
+
+
+def _found(name: Any) -> type | None:
+    module, _, qualname = str(name).partition(":")
+    found: Any = sys.modules.get(module)
+    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not installed(module):
+        return None
+    for part in qualname.split("."):  # looked up in dictionaries: a module's own __getattr__ may import
+        found = vars(found).get(part) if isinstance(found, types.ModuleType | type) else None
+    return found if isinstance(found, type) else None
+
+
+def contents(container: Any) -> list[Any]:
+    """What a list, dict or set holds; pairs, for a dict."""
+    return list(container.items()) if isinstance(container, dict) else list(container)
+
+
+def is_python(kind: type) -> bool:
+    """Whether a class is written in Python: code in C would take a stand-in for an instance of one that is not."""
+    added = (c for c in kind.__mro__[:-1] if c.__basicsize__ != (c.__base__ or object).__basicsize__)
+    return all("__slots__" in vars(c) or "__weakref__" in vars(c) for c in added)
+
+
+@functools.cache
+def installed(module: str) -> bool:
+    """Whether a module belongs to Python or to an installed library, which both processes have alike."""
+    if module.partition(".")[0] == "autograder":
+        return False
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None:
+        return module in sys.builtin_module_names
+    paths = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return any(Path(file).is_relative_to(path) for path in paths)
+
+
+def well_formed(tree: Any, depth: int = 0) -> bool:
+    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases]."""
+    if type(tree) is str:
+        return True
+    if type(tree) is not list or len(tree) != 4 or depth > 20:
+        return False
+    number, name, doc, bases = tree
+    if type(number) is not int or type(name) is not str or not (doc is None or type(doc) is str):
+        return False
+    return type(bases) is list and all(well_formed(base, depth + 1) for base in bases)

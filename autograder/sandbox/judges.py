@@ -1,0 +1,94 @@
+"""What stands in a sandbox for what stays in the judge: functions, and objects of the classes that a test defines."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autograder.sandbox.session import Session
+
+
+class Callback:
+    """A function that stays in the judge: calling it here runs it there."""
+
+    def __init__(self, session: Session, number: int, name: str) -> None:
+        self._session, self._number = session, number
+        self.__name__ = self.__qualname__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.call_back(self._number, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+
+class JudgesObject:
+    """An object that stays in the judge: what is done with it here is done with it there."""
+
+    __slots__ = ("__weakref__", "_named", "_number", "_session")
+
+    def __init__(self, session: Session, number: int, named: str) -> None:
+        for name, value in (("_session", session), ("_number", number), ("_named", named)):
+            object.__setattr__(self, name, value)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class of that name here, if an instructor's cell has defined it on both sides."""
+        return self._session.class_named(self._named) or type(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._session.ask_object("getattr", self._number, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._session.ask_object("setattr", self._number, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._session.ask_object("delattr", self._number, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.ask_object("call", self._number, args, kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._session.ask_object("items", self._number))
+
+    def __next__(self) -> Any:
+        return self._session.ask_object("next", self._number)
+
+    def __exit__(self, kind: Any, error: BaseException | None, where: Any) -> Any:
+        return self._session.ask_object("exit", self._number, error)
+
+    def __ne__(self, other: object) -> Any:
+        return not self == other
+
+
+def _operation(what: str) -> Callable[..., Any]:
+    def operate(self: JudgesObject, *operands: Any) -> Any:
+        return self._session.ask_object(what, self._number, *operands)
+
+    return operate
+
+
+def _reflected(what: str) -> Callable[..., Any]:
+    def operate(self: JudgesObject, other: Any) -> Any:
+        return self._session.ask_object(f"r{what}", self._number, other)
+
+    return operate
+
+
+for _name in ("eq", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "len", "str", "repr", "hash", "bool"):
+    setattr(JudgesObject, f"__{_name}__", _operation(_name))
+for _name in ("getitem", "setitem", "delitem", "contains", "enter", "int", "float", "index", "format"):
+    setattr(JudgesObject, f"__{_name}__", _operation(_name))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor"):
+    setattr(JudgesObject, f"__{_name.rstrip('_')}__", _operation(_name))
+    setattr(JudgesObject, f"__r{_name.rstrip('_')}__", _reflected(_name))
+
+
+def of_judge(session: Session, number: int, named: str) -> JudgesObject:
+    """One object here for each of the judge's."""
+    found = session.judges.get(number)
+    if found is None:
+        found = session.judges[number] = JudgesObject(session, number, named)
+    return found
