@@ -269,6 +269,13 @@ def test_every_descriptor_is_its_own(inside: Callable[..., Any]) -> None:
     assert len([number for number, is_socket in found if is_socket]) == 1
 
 
+def test_of_the_grader_only_the_session_is_there(inside: Callable[..., Any]) -> None:
+    modules = inside("return [name for name in sys.modules if name.startswith('autograder')]")
+    assert "autograder.sandbox.session" in modules
+    assert not [name for name in modules if "judge" in name or "verdict" in name or "submission" in name]
+    assert inside("try: import autograder.judge.run\nexcept ImportError: return 'not there'") == "not there"
+
+
 def test_libraries_go_on_working(torch_warm: Warm, isolated: None, tmp_path: Path) -> None:
     """Threads, subprocesses, process pools, data loaders, pictures, temporary files: what honest code does."""
     ours, theirs = socket.socketpair()

@@ -298,7 +298,7 @@ def test_why_not_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_graded_where_a_wall_does_not_stand(isolated: None, tmp_path: Path) -> None:
-    """The kernel here refuses a second root to one who may make no namespaces: the fork says so, and does not run."""
+    """What goes wrong on the way in is said to the grader, and no learner's code runs."""
     with Warm([]) as process:
         ours, theirs = socket.socketpair()
         with ours, theirs, pytest.raises(OSError, match="nowhere"):
