@@ -1,6 +1,6 @@
 """Frames between two processes: a JSON message and byte buffers, over a socket and, where large, shared memory.
 
-A large frame's buffers go in one sealed memory file: once sealed nobody can change or shrink it, so a reader may
+A large frame's buffers go in sealed memory files: once sealed nobody can change or shrink them, so a reader may
 map what a hostile process filled. Each end sees its own copy-on-write view of it, and a second one that stays as
 it was sent, by which it later finds what has changed.
 """
@@ -16,7 +16,6 @@ import socket
 import struct
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -29,9 +28,11 @@ MAX_JSON = 32 * 2**20
 MAX_BUFFERS = 4 * 2**30
 CHUNK = 2**20  # bytes that are taken at once, on the word of the sender alone
 IN_MEMORY = 2**19  # bytes of buffers from which a memory file is quicker than the socket
+FILE = 2**25  # bytes of one memory file: a sandbox has a limit on the size of its files
 ALIGNED = 64  # where buffers start, so that every number in them lies well
 
 SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
+MAP_FIXED = 0x10
 F_ADD_SEALS, F_GET_SEALS, MFD_CLOEXEC, MFD_ALLOW_SEALING = 1033, 1034, 1, 2
 
 
@@ -73,13 +74,13 @@ class Channel:
         sizes = [view.nbytes for view in views]
         pieces = _padded(views)
         total = _total(sizes)
-        memory = _memory_file(pieces) if total >= IN_MEMORY else None
-        header = json.dumps({"message": message, "sizes": sizes, "memory": memory is not None}).encode()
+        memory = _memory_files(pieces) if total >= IN_MEMORY else []
+        header = json.dumps({"message": message, "sizes": sizes, "memory": bool(memory)}).encode()
         start = HEADER.pack(len(header), total)
         try:
-            if memory is not None:
+            if memory:
                 sent = _map(memory, total, writable=False)
-                socket.send_fds(self.sock, [start], [memory])
+                socket.send_fds(self.sock, [start], memory)
                 self.sock.sendall(header)
             else:
                 body = b"".join(pieces)
@@ -90,8 +91,7 @@ class Channel:
         except OSError as error:
             raise Closed(f"The other process is gone ({error}).") from error
         finally:
-            if memory is not None:
-                os.close(memory)
+            _close(memory)
         return Buffers(sizes, sent, lambda: sent)
 
     def receive(self) -> tuple[dict[str, Any], Buffers]:
@@ -100,10 +100,9 @@ class Channel:
         try:
             return self._frame(start, memory)
         finally:
-            if memory is not None:
-                os.close(memory)
+            _close(memory)
 
-    def _frame(self, start: bytes, memory: int | None) -> tuple[dict[str, Any], Buffers]:
+    def _frame(self, start: bytes, memory: list[int]) -> tuple[dict[str, Any], Buffers]:
         json_size, total = HEADER.unpack(start)
         if json_size > MAX_JSON or total > MAX_BUFFERS:
             raise WireError("A frame is larger than the protocol allows.")
@@ -120,7 +119,7 @@ class Channel:
         if in_memory is not True:
             body = self._exactly(total)
             return message, Buffers(sizes, body, lambda: memoryview(bytes(body)))
-        if memory is None or not _is_sealed(memory, total):
+        if total > len(memory) * FILE or not _are_sealed(memory, total):
             raise WireError("A frame came without the memory that it announces.")
         try:
             own, sent = _map(memory, total, writable=True), _map(memory, total, writable=False)
@@ -128,19 +127,19 @@ class Channel:
             raise WireError("A frame is larger than this process may take.") from error
         return message, Buffers(sizes, own, lambda: sent)
 
-    def _start(self) -> tuple[bytes, int | None]:
-        """A frame's first bytes, and the descriptor that came with them."""
-        start, memory = b"", None
+    def _start(self) -> tuple[bytes, list[int]]:
+        """A frame's first bytes, and the descriptors that came with them."""
+        start = b""
+        memory: list[int] = []
         while len(start) < HEADER.size:
             try:
-                got, descriptors, _, _ = socket.recv_fds(self.sock, HEADER.size - len(start), 1)
+                got, descriptors, _, _ = socket.recv_fds(self.sock, HEADER.size - len(start), MAX_BUFFERS // FILE)
             except OSError as error:  # also one that stalls: half a frame is the end of a conversation
+                _close(memory)
                 raise Closed(f"The other process is gone ({error}).") from error
-            for descriptor in descriptors:
-                if memory is not None:
-                    os.close(memory)
-                memory = descriptor
+            memory += descriptors
             if not got:
+                _close(memory)
                 raise Closed("The other process is gone.")
             start += got
         return start, memory
@@ -188,42 +187,67 @@ def _padded(views: list[memoryview]) -> list[Any]:
     return pieces[:-1]  # nothing follows the last buffer
 
 
-def _memory_file(pieces: list[Any]) -> int | None:
-    """A sealed memory file of these pieces; None where the system has none, or no room for one so large."""
+def _memory_files(pieces: list[Any]) -> list[int]:
+    """Sealed memory files of these pieces, FILE bytes in each; none where the system has none, or no room."""
     if not hasattr(os, "memfd_create"):
-        return None
+        return []
     import fcntl
 
-    with suppress(OSError):
-        memory = os.memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING)
-        try:
-            with open(memory, "wb", closefd=False) as file:
-                file.writelines(pieces)
-            fcntl.fcntl(memory, F_ADD_SEALS, SEALS)
-            return memory
-        except OSError:
-            os.close(memory)
-    return None
-
-
-def _is_sealed(memory: int, size: int) -> bool:
-    import fcntl
-
+    files: list[int] = []
+    room = 0
     try:
-        return fcntl.fcntl(memory, F_GET_SEALS) & SEALS == SEALS and os.fstat(memory).st_size >= size
+        for piece in (memoryview(one) for one in pieces):
+            while len(piece):
+                if not room:
+                    files.append(os.memfd_create("frame", MFD_CLOEXEC | MFD_ALLOW_SEALING))
+                    room = FILE
+                written = os.write(files[-1], piece[:room])
+                piece, room = piece[written:], room - written
+        for file in files:
+            fcntl.fcntl(file, F_ADD_SEALS, SEALS)
     except OSError:
+        _close(files)
+        return []
+    return files
+
+
+def _are_sealed(files: list[int], size: int) -> bool:
+    """Whether nobody can change these files any more, and together they hold so many bytes."""
+    import fcntl
+
+    sizes = [min(FILE, size - start) for start in range(0, size, FILE)]
+    try:
+        return all(
+            fcntl.fcntl(file, F_GET_SEALS) & SEALS == SEALS and os.fstat(file).st_size >= least
+            for file, least in zip(files, sizes, strict=True)
+        )
+    except (OSError, ValueError):
         return False
 
 
-def _map(memory: int, size: int, *, writable: bool) -> memoryview:
-    """A private view of a memory file, until nobody uses it. Unlike mmap's own, it keeps no descriptor open."""
-    place = _libc().mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE * writable, mmap.MAP_PRIVATE, memory, 0)
-    if place == ctypes.c_void_p(-1).value:
-        raise OSError(ctypes.get_errno(), "mmap")
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
+
+
+def _map(files: list[int], size: int, *, writable: bool) -> memoryview:
+    """A private view of memory files, one after another, until nobody uses it; no descriptor stays open for it."""
+    protection = mmap.PROT_READ | mmap.PROT_WRITE * writable
+    place = _mmap(None, size, 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
     content = (ctypes.c_ubyte * size).from_address(place)
     weakref.finalize(content, _libc().munmap, place, size).atexit = False
+    for start, file in zip(range(0, size, FILE), files, strict=True):
+        _mmap(place + start, min(FILE, size - start), protection, mmap.MAP_PRIVATE | MAP_FIXED, file)
     view = memoryview(content).cast("B")
     return view if writable else view.toreadonly()
+
+
+def _mmap(place: int | None, size: int, protection: int, flags: int, file: int) -> int:
+    found = _libc().mmap(place, size, protection, flags, file, 0)
+    if found == ctypes.c_void_p(-1).value:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(found)
 
 
 @functools.cache

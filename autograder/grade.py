@@ -14,11 +14,14 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
+from autograder import feedback, sanitise
 from autograder.limits import Limits
 from autograder.pair import Pair
 from autograder.sandbox.warm import Place, Warm
 from autograder.submission import Plan, Step, Unreadable, canonical, plan, read_notebook
 from autograder.verdict import State, Verdict
+
+MAX_TEXT = 500_000  # characters of learners' Markdown in a notebook that are rendered
 
 
 @dataclass
@@ -84,10 +87,11 @@ def grade(
     try:
         todo = plan(source, read_notebook(submission, limits.notebook_mib))
     except Unreadable as error:
-        report = _unreadable(source, str(error))
+        report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
         with Pair(process, Place(files, isolate, hide), limits) as pair:
             report = _report(todo, pair, limits)
+    _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, submission, limits, isolate)
     return report
@@ -97,6 +101,7 @@ def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
     cells = [copy.deepcopy(step.cell) for step in todo.steps]
     verdicts: list[Verdict] = []
     in_time = True
+    own_cards = set()
     for index, (message, in_time) in enumerate(pair.run(todo)):
         if message is None:
             break
@@ -107,8 +112,14 @@ def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
             verdict = Verdict.from_dict(message["verdict"])
             late = not in_time and verdict.points < verdict.max_points
             verdicts.append(_timeout(todo.steps[index], limits) if late else verdict)
-    for step in [step for step in todo.steps if step.grade_id is not None][len(verdicts) :]:
-        verdicts.append(_never_reached(step) if in_time else _timeout(step, limits))
+            if feedback.has_card(cells[index].outputs) and not late:
+                own_cards.add(index)
+    tests = [index for index, step in enumerate(todo.steps) if step.grade_id is not None]
+    for index in tests[len(verdicts) :]:
+        verdicts.append(_never_reached(todo.steps[index]) if in_time else _timeout(todo.steps[index], limits))
+    for index, verdict in zip(tests, verdicts, strict=True):
+        if index not in own_cards:
+            cells[index].outputs.append(feedback.card(verdict))
     return Report(verdicts, _notebook(cells), list(todo.manual))
 
 
@@ -122,12 +133,40 @@ def _never_reached(step: Step) -> Verdict:
     return Verdict(step.grade_id or "", State.CRASHED, 0.0, step.points, message)
 
 
-def _unreadable(source: NotebookNode, message: str) -> Report:
-    """The report on what is no notebook: nothing earned, and the instructor's notebook without answers."""
+def crashed(source: NotebookNode, submission: Path, limits: Limits, isolate: bool, message: str) -> Report:
+    """The report on a submission that ends the processes which grade it."""
+    report = _nothing_earned(source, State.CRASHED, message)
+    report.basis = _basis(source, submission, limits, isolate)
+    return report
+
+
+def _nothing_earned(source: NotebookNode, state: State, message: str) -> Report:
+    """The report on what cannot be run: nothing earned, and the instructor's notebook without answers."""
     empty = plan(source, NotebookNode(cells=[]))
     tests = [step for step in empty.steps if step.grade_id is not None]
-    verdicts = [Verdict(step.grade_id or "", State.UNREADABLE, 0.0, step.points, message) for step in tests]
-    return Report(verdicts, _notebook([copy.deepcopy(step.cell) for step in empty.steps]), list(empty.manual))
+    verdicts = [Verdict(step.grade_id or "", state, 0.0, step.points, message) for step in tests]
+    cells = [copy.deepcopy(step.cell) for step in empty.steps]
+    by_id = {verdict.grade_id: verdict for verdict in verdicts}
+    for step, cell in zip(empty.steps, cells, strict=True):
+        if step.grade_id in by_id:
+            cell.outputs = [feedback.card(by_id[step.grade_id])]
+    return Report(verdicts, _notebook(cells), list(empty.manual))
+
+
+def _make_harmless(notebook: NotebookNode, source: NotebookNode) -> None:
+    """Sees to what learners wrote into cells of text, which graders' browsers will show."""
+    given = {cell.source for cell in source.cells}
+    left = MAX_TEXT
+    for cell in notebook.cells:
+        if cell.cell_type == "code" or cell.source in given:
+            continue
+        left -= len(cell.source)
+        if left < 0:
+            cell.source = sanitise.verbatim(cell.source)
+        elif cell.cell_type == "markdown":
+            cell.source = sanitise.markdown(cell.source, cell.get("attachments"))
+        else:
+            cell.source = sanitise.raw(cell.source)
 
 
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:

@@ -1,22 +1,47 @@
-"""The one writer of nbgrader's gradebook and of ``autograded/``."""
+"""The one writer of nbgrader's gradebook and of ``autograded/``.
+
+A submission is saved in three steps, in this order: its folder is written beside its place (so that a full disk
+shows before a score is said), its scores are committed, and the folder is put in its place, which hardly can
+fail. A submission counts as graded when the gradebook has it, the folder is in its place, and none waits beside
+it: killed between any two steps, a grader leaves a submission that the next run grades again, never half of one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+import queue
 import shutil
 import sysconfig
-import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import nbformat
-from nbformat import NotebookNode
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from autograder import tables
 from autograder.grade import Report
 from autograder.layout import Assignment, LayoutError, Submission, timestamp
+from autograder.scratch import Held, abandoned, sweep
+
+PATIENCE = 60.0  # seconds to wait for a locked gradebook
+GATHERING = 0.25  # seconds that a graded submission waits for others to be committed with
+LARGEST_BATCH = 64  # submissions
+
+T = TypeVar("T")
+
+
+class GradebookError(Exception):
+    """What was graded cannot be saved. The message says why, what it means, and what to do."""
 
 
 def open_gradebook(course: CourseDirectory) -> Gradebook:
@@ -28,76 +53,217 @@ def open_gradebook(course: CourseDirectory) -> Gradebook:
     return Gradebook(course.db_url, course.course_id)
 
 
-def expect_assignment(course: CourseDirectory, assignment: Assignment) -> None:
-    """Raises LayoutError where the gradebook does not know the assignment as its source has it."""
-    with open_gradebook(course) as gradebook:
+@dataclass(frozen=True)
+class _Staged:
+    """A graded submission whose folder is written, but not in its place."""
+
+    entry: tables.Entry
+    folder: Held
+    target: Path
+
+
+class Writer:
+    """Saves what a run grades, in batches, from a thread of its own.
+
+    Use it as a context manager; what was saved before the block ended is in the gradebook after it. ``say`` is
+    told, once, that a locked gradebook is waited for. ``failed`` has, by student, why a submission was not saved;
+    the next run will grade it again.
+
+    Raises LayoutError where the gradebook does not know the assignment as its source has it, and GradebookError,
+    at any step, where nothing can be saved any more.
+    """
+
+    def __init__(
+        self,
+        course: CourseDirectory,
+        assignment: Assignment,
+        *,
+        say: Callable[[str], None] = print,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.failed: dict[str, str] = {}
+        self._course, self._assignment = course, assignment
+        self._say, self._patience = say, patience
+        self._root = Path(course.format_path(course.autograded_directory, ".", ".")).resolve()
+        self._error: GradebookError | None = None
+        self._gradebook = self._patiently(lambda: open_gradebook(course))
         try:
-            known = {notebook.name for notebook in gradebook.find_assignment(assignment.name).notebooks}
-        except MissingEntry:
-            known = set()
-    if missing := assignment.notebooks.keys() - known:
+            self._structure = _known(assignment, self._do(lambda c: tables.read_structure(c, assignment.name)))
+            self._try_to_write()
+            self._saved = self._do(lambda c: tables.read_submissions(c, self._structure))
+        except BaseException:
+            self._gradebook.close()
+            raise
+        self._waiting: queue.Queue[_Staged | None] = queue.Queue(LARGEST_BATCH)
+        self._thread = threading.Thread(target=self._write, name="gradebook")
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+        self._gradebook.close()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def is_graded(self, submission: Submission) -> bool:
+        """Whether this submission, and no newer one, was graded and saved before this run began."""
+        target = self._target(submission)
+        if submission.student not in self._saved or not target.is_dir() or _unfinished(target):
+            return False
+        graded, submitted = timestamp(self._course, target), timestamp(self._course, submission.folder)
+        saved = self._saved[submission.student]
+        if graded is not None and (saved is None or saved < graded):
+            return False
+        return submitted is None or (graded is not None and graded >= submitted)
+
+    def save(self, submission: Submission, reports: dict[str, Report | None]) -> None:
+        """Takes a graded submission to be saved. None is for a notebook that was not submitted."""
+        if self._error is not None:
+            raise self._error
+        target = self._target(submission)
+        try:
+            folder = _stage(target, self._assignment, submission, reports)
+        except OSError as error:
+            raise GradebookError(
+                f"{target} could not be written: {error.strerror or error}. What was saved before stays, and the "
+                "rest will be graded by the next run: make room there, and run the same command again."
+            ) from error
+        scores = {name: tables.Scores.of(report) if report else None for name, report in reports.items()}
+        entry = tables.Entry(submission.student, timestamp(self._course, submission.folder), scores)
+        self._waiting.put(_Staged(entry, folder, target))
+
+    def _target(self, submission: Submission) -> Path:
+        path = self._course.format_path(self._course.autograded_directory, submission.student, self._assignment.name)
+        return Path(path)
+
+    def _try_to_write(self) -> None:
+        """Says now, not after an hour of grading, that nothing can be saved."""
+
+        self._do(tables.change_nothing)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            sweep(self._root, "probe")
+            Held(self._root, "probe").remove()
+        except OSError as error:
+            raise GradebookError(
+                f"{self._root} cannot be written: {error.strerror or error}. Nothing was graded: make the folder "
+                "writable, with room for the graded notebooks, and run the same command again."
+            ) from error
+
+    def _write(self) -> None:
+        """Commits what has gathered, until the block ends."""
+        ended = False
+        while not ended:
+            batch = [self._waiting.get()]
+            end = time.monotonic() + GATHERING
+            with contextlib.suppress(queue.Empty):
+                while batch[-1] is not None and len(batch) < LARGEST_BATCH:
+                    batch.append(self._waiting.get(timeout=max(end - time.monotonic(), 0)))
+            ended = batch[-1] is None
+            staged = [one for one in batch if one is not None]
+            try:
+                if staged and self._error is None:
+                    self._save(staged)
+            except GradebookError as error:
+                self._error = error
+            except Exception as error:
+                self._error = GradebookError(f"The gradebook could not be written ({type(error).__name__}: {error}).")
+                self._error.__cause__ = error
+            finally:
+                for one in staged:
+                    one.folder.remove()
+
+    def _save(self, batch: list[_Staged]) -> None:
+        late = self._do(lambda c: tables.write(c, self._structure, [one.entry for one in batch]))
+        for one in batch:
+            try:
+                for notebook in late.get(one.entry.student, []):
+                    self._penalise(one.entry.student, notebook)
+                _put(one.folder.path / one.target.name, one.target)
+            except GradebookError:
+                raise
+            except Exception as error:  # what a course's plugin may raise, or what stands in the folder's place
+                self.failed[one.entry.student] = f"It could not be saved ({type(error).__name__}: {error})."
+
+    def _penalise(self, student: str, late: tables.Late) -> None:
+        """What nbgrader's AssignLatePenalties does, over the connection that is open already.
+
+        As with nbgrader, the course's plugin is asked when the scores are committed, and no transaction is open: it
+        may read and write the gradebook itself.
+        """
+        penalties = AssignLatePenalties(parent=self._course.parent)
+        penalties.notebook_id, penalties.assignment_id = late.notebook, self._assignment.name
+        penalties.student_id, penalties.db_url = student, self._course.db_url
+        penalties.gradebook = self._gradebook
+        penalties.init_plugin()
+        score = self._do(lambda c: tables.score(c, late.id))
+        penalty = penalties.plugin_inst.late_submission_penalty(student, score, late.seconds)
+        bounded = None if penalty is None else min(max(penalty, 0), score)
+        self._do(lambda c: tables.penalise(c, late.id, bounded))
+
+    def _do(self, action: Callable[[Connection], T]) -> T:
+        """Does it in a transaction of its own."""
+
+        def once() -> T:
+            with self._gradebook.engine.begin() as connection:
+                return action(connection)
+
+        return self._patiently(once)
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Does it, again and again while another program has the gradebook locked."""
+        end, told = time.monotonic() + self._patience, False
+        while True:
+            try:
+                return action()
+            except DBAPIError as error:
+                if not _will_pass(error) or time.monotonic() > end:
+                    raise GradebookError(_sentence(error, self._patience)) from error
+            if not told:
+                self._say(
+                    "The gradebook is locked by another program (a formgrader, a backup?). "
+                    f"Waiting for it, {self._patience:g} s at most."
+                )
+                told = True
+            time.sleep(0.1)
+
+
+def _will_pass(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorname", "")
+    return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or error.connection_invalidated
+
+
+def _sentence(error: DBAPIError, patience: float) -> str:
+    why = " ".join(str(error.orig).split())
+    if _will_pass(error):
+        why = f"another program kept it locked, or out of reach, for more than {patience:g} s ({why})"
+    return (
+        f"The gradebook cannot be written: {why}. What was saved before stays, and the rest will be graded by the "
+        "next run: free the gradebook, or make room, and run the same command again."
+    )
+
+
+def _known(assignment: Assignment, structure: tables.Structure | None) -> tables.Structure:
+    known = set(structure.notebooks.values()) if structure else set()
+    if structure is None or not assignment.notebooks.keys() <= known:
+        missing = ", ".join(sorted(assignment.notebooks.keys() - known))
         raise LayoutError(
-            f"The gradebook does not know {', '.join(sorted(missing))} of the assignment {assignment.name}. "
+            f"The gradebook does not know {missing} of the assignment {assignment.name}. "
             f"Run `nbgrader generate_assignment {assignment.name}` first."
         )
+    return structure
 
 
-def is_graded(course: CourseDirectory, assignment: Assignment, submission: Submission) -> bool:
-    """Whether this submission, and no newer one, was graded before."""
-    folder = _autograded(course, assignment, submission)
-    if not folder.is_dir():
-        return False
-    graded, submitted = timestamp(course, folder), timestamp(course, submission.folder)
-    return submitted is None or (graded is not None and graded >= submitted)
-
-
-def save(
-    course: CourseDirectory, assignment: Assignment, submission: Submission, reports: dict[str, Report | None]
-) -> None:
-    """Writes the scores of a submission and its graded notebooks. None is for a notebook that was not submitted."""
-    with open_gradebook(course) as gradebook:
-        gradebook.update_or_create_student(submission.student)
-        when = timestamp(course, submission.folder)
-        kept = {"timestamp": when} if when else {}
-        gradebook.update_or_create_submission(assignment.name, submission.student, **kept)
-        for name, report in reports.items():
-            _save_scores(gradebook, assignment, submission.student, name, report)
-        gradebook.db.commit()
-    for name in reports:
-        penalties = AssignLatePenalties(parent=course.parent)
-        resources = {"notebook": name, "assignment": assignment.name, "student": submission.student}
-        penalties.preprocess(NotebookNode(cells=[]), {"nbgrader": {**resources, "db_url": course.db_url}})
-    _write_autograded(course, assignment, submission, reports)
-
-
-def _save_scores(gradebook: Gradebook, assignment: Assignment, student: str, name: str, report: Report | None) -> None:
-    notebook = gradebook.find_submission_notebook(name, assignment.name, student)
-    points = {v.grade_id: v.points for v in report.verdicts} if report else {}
-    manual = {grade_id: unchanged for grade_id, _, unchanged in report.manual} if report else {}
-    for grade in notebook.grades:
-        if report is None:
-            grade.auto_score, grade.needs_manual_grade = 0.0, False
-            continue
-        # an answer that a person grades has no score until then, unless nothing was written
-        unchanged = manual.get(grade.name, False)
-        grade.auto_score = points.get(grade.name, 0.0 if unchanged else None)
-        grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
-    for comment in notebook.comments:
-        comment.auto_comment = "No response." if manual.get(comment.name) else None
-
-
-def _autograded(course: CourseDirectory, assignment: Assignment, submission: Submission) -> Path:
-    return Path(course.format_path(course.autograded_directory, submission.student, assignment.name))
-
-
-def _write_autograded(
-    course: CourseDirectory, assignment: Assignment, submission: Submission, reports: dict[str, Report | None]
-) -> None:
-    """Makes the folder beside its place and then puts it there, so that a half-written one is never seen."""
-    target = _autograded(course, assignment, submission)
+def _stage(target: Path, assignment: Assignment, submission: Submission, reports: dict[str, Report | None]) -> Held:
+    """Writes the folder beside its place, so that a half-written one is never seen there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as made:
-        folder = Path(made, target.name)
+    sweep(target.parent, target.name)
+    held = Held(target.parent, target.name)
+    try:
+        folder = held.path / target.name
         folder.mkdir()
         for relative, path in assignment.files.items():
             (folder / relative).parent.mkdir(parents=True, exist_ok=True)
@@ -107,10 +273,23 @@ def _write_autograded(
                 notebook = report.notebook
                 notebook.metadata = copy.deepcopy(assignment.notebooks[name].metadata)
                 notebook.metadata["autograder"] = report.record()
-                nbformat.write(notebook, folder / f"{name}.ipynb")
+                text = nbformat.versions[4].writes_json(notebook)  # nbformat.write would validate what was made here
+                (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
         stamp = submission.folder / "timestamp.txt"
         if stamp.is_file() and not stamp.is_symlink():
             shutil.copyfile(stamp, folder / "timestamp.txt")
-        if target.exists():
-            target.rename(Path(made, "before"))
-        folder.rename(target)
+    except BaseException:
+        held.remove()
+        raise
+    return held
+
+
+def _put(folder: Path, target: Path) -> None:
+    if target.exists():
+        target.rename(folder.parent / "before")
+    folder.rename(target)
+
+
+def _unfinished(target: Path) -> bool:
+    """Whether a grader was killed before it had put a folder in this place."""
+    return any((folder / target.name).is_dir() for folder in abandoned(target.parent, target.name))

@@ -87,14 +87,18 @@ def hidden(course: CourseDirectory) -> tuple[Path, ...]:
 
     A package's folder with an ``nbgrader_config.py`` is a course directory, solutions and hidden tests included.
     """
-    own = [Path(course.root), Path(course.root, course.source_directory)]
+    return (Path(course.root), Path(course.root, course.source_directory), *courses_of_packages())
+
+
+def courses_of_packages() -> tuple[Path, ...]:
+    """The course directories that the packages installed here ship."""
     found = {
         Path(str(file.locate())).parent
         for distribution in importlib.metadata.distributions()
         for file in distribution.files or []
         if file.name == "nbgrader_config.py"
     }
-    return (*own, *sorted(found))
+    return tuple(sorted(found))
 
 
 def timestamp(course: CourseDirectory, folder: Path) -> Any:

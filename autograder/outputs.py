@@ -1,18 +1,19 @@
 """What of a cell's outputs may reach an instructor's browser.
 
-A learner's outputs are hostile. Text and PNG pictures pass, and nothing that a browser would run, load or lay
-out: no HTML, SVG, JavaScript, LaTeX or widget. The outputs of test cells come from the judge and keep their cards.
+A learner's outputs are hostile, and so is what a test shows of them. Text, pictures, tables, formulas and SVG figures
+pass, each made harmless (sanitise.py); scripts, widgets and whatever else a browser would run do not. Test cells may
+draw cards in colours and boxes, and say their verdict in a bundle of their own.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
+import json
 from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
-PNG = b"\x89PNG\r\n\x1a\n"
+from autograder import sanitise
+
 MAX_OUTPUTS = 200
 CUT = "\n[... more was shown than is kept]\n"
 
@@ -20,7 +21,7 @@ CUT = "\n[... more was shown than is kept]\n"
 def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[NotebookNode]:
     """Well-formed nbformat outputs of together at most ``most`` characters; pictures count a tenth.
 
-    Of a learner's outputs (not ``trusted``) only text and PNG pictures are kept.
+    ``trusted``: of a test cell, which may show cards and bundles of JSON.
     """
     kept: list[NotebookNode] = []
     given = outputs if isinstance(outputs, list) else []
@@ -48,7 +49,7 @@ def message(text: str, most: int = 2000) -> str:
 def _size(output: NotebookNode) -> float:
     data = output.get("data", {})
     texts = [output.get("text", ""), output.get("evalue", ""), *output.get("traceback", []), *map(str, data.values())]
-    return sum(map(len, texts)) - 0.9 * len(data.get("image/png", ""))
+    return sum(map(len, texts)) - 0.9 * sum(len(data.get(m, "")) for m in ("image/png", "image/jpeg"))
 
 
 def _output(output: Any, trusted: bool, most: int) -> NotebookNode | None:
@@ -64,7 +65,7 @@ def _output(output: Any, trusted: bool, most: int) -> NotebookNode | None:
         traceback = [_text(line, most // 100) for line in lines[:100]] if isinstance(lines, list) else []
         return NotebookNode(output_type="error", ename=name, evalue=value, traceback=traceback)
     if kind in ("display_data", "execute_result"):
-        data = output.get("data") if trusted else _plain(output.get("data"), most)
+        data = _bundle(output.get("data"), trusted, most)
         if not data:
             return None
         made = NotebookNode(output_type=kind, data=from_dict(data), metadata=NotebookNode())
@@ -78,20 +79,36 @@ def _text(value: Any, most: int) -> str:
     return readable(value[:most]) if isinstance(value, str) else ""
 
 
-def _plain(data: Any, most: int) -> dict[str, str]:
-    kept: dict[str, str] = {}
-    if isinstance(data, dict):
-        if isinstance(data.get("text/plain"), str):
-            kept["text/plain"] = _text(data["text/plain"], most)
-        if (picture := _png(data.get("image/png"))) is not None and len(picture) <= 10 * most:
-            kept["image/png"] = picture
+def _bundle(data: Any, trusted: bool, most: int) -> dict[str, Any]:
+    """What may stay of one display: each format that is known here, made harmless."""
+    kept: dict[str, Any] = {}
+    for mime, value in data.items() if isinstance(data, dict) else ():
+        if mime in ("image/png", "image/jpeg"):
+            shown = sanitise.picture(mime, value) if isinstance(value, str) and len(value) <= 10 * most else None
+        elif isinstance(value, str):
+            shown = _shown(mime, _text(value, most), trusted, whole=len(value) <= most)
+        else:
+            shown = _said(value, most) if trusted and mime.endswith("+json") and "widget" not in mime else None
+        if shown is not None:
+            kept[mime] = shown
     return kept
 
 
-def _png(text: Any) -> str | None:
-    """Base64 of what is a PNG file, written anew."""
-    try:
-        content = base64.b64decode(text, validate=False) if isinstance(text, str) else b""
-    except (ValueError, binascii.Error):
-        return None
-    return base64.b64encode(content).decode() if content.startswith(PNG) else None
+def _shown(mime: str, text: str, trusted: bool, whole: bool) -> str | None:
+    match mime:
+        case "text/plain":
+            return text
+        case "text/html":
+            return sanitise.html(text, card=trusted) or None if len(text) <= sanitise.MAX_HTML else None
+        case "text/markdown":
+            return sanitise.markdown(text)
+        case "text/latex":
+            return sanitise.latex(text) if whole else None
+        case "image/svg+xml":
+            return sanitise.svg(text) if whole else None
+    return None
+
+
+def _said(value: Any, most: int) -> Any:
+    """A test's own bundle, which no browser shows."""
+    return value if isinstance(value, dict) and len(json.dumps(value)) <= most else None

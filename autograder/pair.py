@@ -31,7 +31,7 @@ class Pair:
     def __init__(self, process: Warm, place: Place, limits: Limits) -> None:
         self._limits = limits
         self._isolated = place.isolate
-        self._folder = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
         self._judges_files = Path(self._folder.name, "judge")
         shutil.copytree(place.files, self._judges_files)
         if not place.isolate:  # shut-in code has its own copy inside

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +62,7 @@ class Shell(InteractiveShell):
 
     _between = False  # whether what is shown now is shown by no cell
     most = 2**20  # characters of text that a cell may show; the rest is cut, and said to be
+    muted: Callable[[], bool] = staticmethod(lambda: False)  # whether what is shown just now is not kept
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
 
@@ -110,7 +111,7 @@ class _Stream:
 
     def write(self, text: str) -> int:
         size = len(text)
-        if self._left <= 0:
+        if self._left <= 0 or self._shell.muted():
             return size
         if size > self._left:
             text = text[: self._left] + "\n[... more was written than is kept]\n"
@@ -138,6 +139,8 @@ class _Stream:
 
 def show(shell: Shell, kind: str, data: Any, metadata: Any) -> None:
     """Adds a display to the running cell's outputs, binary formats as base64."""
+    if shell.muted():
+        return
     texts = {
         mime: base64.b64encode(value).decode() if isinstance(value, bytes) else value
         for mime, value in dict(data).items()

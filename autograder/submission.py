@@ -17,11 +17,13 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.preprocessors import ClearSolutions
+from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 from traitlets.config import Config
 
-from autograder import names
+from autograder import hidden, names
+from autograder.hidden import Delimiters
 from autograder.outputs import readable
+from autograder.sanitise import attachments
 
 PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
 
@@ -60,6 +62,7 @@ class Plan:
     operators: frozenset[str] = frozenset()
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
+    delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
 
 
 def read_notebook(path: Path, max_mib: float) -> NotebookNode:
@@ -107,6 +110,8 @@ def _cell(cell: Any) -> NotebookNode | None:
     clean.source = readable(source) if isinstance(source, str) else ""
     if clean.cell_type == "code":
         clean.outputs, clean.execution_count = [], None
+    elif pictures := attachments(cell.get("attachments")):
+        clean.attachments = nbformat.from_dict(pictures)
     if isinstance(grade_id, str):
         clean.metadata["nbgrader"] = NotebookNode(grade_id=grade_id)
     return clean
@@ -117,8 +122,14 @@ def _is_cell_id(text: Any) -> bool:
 
 
 def with_checksums(source: NotebookNode, config: Config | None = None) -> NotebookNode:
-    """A source notebook whose nbgrader cells have the checksums that their released form has."""
+    """A source notebook whose nbgrader cells have the checksums that their released form has.
+
+    Where the course has words of its own around hidden tests, the metadata says which.
+    """
     marked = copy.deepcopy(source)
+    hides = ClearHiddenTests(config=config)
+    if (words := Delimiters(hides.begin_test_delimeter, hides.end_test_delimeter)) != hidden.DEFAULT:
+        marked.metadata["hidden_tests"] = list(words)
     released, _ = ClearSolutions(config=config).preprocess(copy.deepcopy(source), {})
     for cell, stub in zip(marked.cells, released.cells, strict=True):
         if "nbgrader" in cell.metadata:
@@ -163,6 +174,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         operators=frozenset().union(*(n.operators for n in solved)),
         unattempted=frozenset(unattempted),
         manual=tuple(manual),
+        delimiters=Delimiters(*source.metadata.get("hidden_tests", ())),
     )
 
 
@@ -213,6 +225,8 @@ def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
     if utils.is_solution(cell):
         restored.source = theirs.source if theirs is not None else ""
         if cell.cell_type != "code":
+            if theirs is not None and "attachments" in theirs:
+                restored.attachments = NotebookNode(restored.get("attachments", {}) | theirs.attachments)
             return Step(restored)
         # What the reference solution imports, tests may use; the judge does not take a module from the learner.
         imports = names.without_failing(names.of_cell(cell.source).imports)

@@ -11,9 +11,10 @@ import os
 import pickle
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from autograder import hidden
 from autograder.frames import Channel
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
@@ -34,6 +35,8 @@ class Job:
     sandbox_pid: int
     limits: Limits
 
+
+HIDDEN = "A hidden test failed."
 
 _ABSENT = object()
 
@@ -90,6 +93,7 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     bound_memory(job.limits)
     os.chdir(job.folder)
     sys.path.insert(0, job.folder)
+    shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     names = Names(shell.user_ns, client, job.plan)
     most = job.limits.output_kib * 1024
@@ -99,9 +103,13 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
             outputs = safe(_run_there(client, step.sandbox), trusted=False, most=most)
         if step.judge is not None:
             run = _run_here(shell, client, names, step.judge, is_test=step.grade_id is not None)
+            secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
+            _cut_errors(run, secret)
             if step.grade_id is not None:
                 outputs = safe(run.outputs, trusted=True, most=most)
                 verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
+                if secret and verdict.state is not State.NOT_ATTEMPTED:
+                    verdict = replace(verdict, message=HIDDEN, misconception=None)
         control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
 
 
@@ -129,10 +137,16 @@ def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_tes
     if is_test and not client.lost:
         with suppress(Exception, LearnerExit):  # a value that cannot be sent: no question of this test needed it
             names.send()
-    for output in run.outputs:
-        if output["output_type"] == "error":  # its traceback would show the lines of hidden tests
-            output["traceback"] = [f"{output['ename']}: {output['evalue']}"]
     return run
+
+
+def _cut_errors(run: CellRun, secret: bool) -> None:
+    """Cuts tracebacks to one line: they show the lines of hidden tests. Of a ``secret`` error no text is left."""
+    for output in run.outputs:
+        if output["output_type"] == "error":
+            if secret:
+                output["evalue"] = HIDDEN
+            output["traceback"] = [f"{output['ename']}: {output['evalue']}"]
 
 
 def _verdict(plan: Plan, grade_id: str, points: float, run: CellRun, client: Client) -> Verdict:

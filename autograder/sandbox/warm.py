@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.frames import Channel
 from autograder.limits import Limits, bound_memory
 from autograder.sandbox import isolation
+from autograder.scratch import Held, sweep
 
 if TYPE_CHECKING:
     from autograder.shell import Shell
@@ -48,9 +49,18 @@ class Place:
 
 
 class Warm:
-    """The grader's handle on a warm process. Use it as a context manager: it ends with the block."""
+    """The grader's handle on a warm process. Use it as a context manager: it ends with the block.
+
+    ``scratch`` is a folder for what its forks have on disk. It ends with the block too, and where the grader is
+    killed, the next one removes it. The thread that makes a handle must live as long as the handle does.
+    """
 
     def __init__(self, modules: list[str]) -> None:
+        temporary = Path(tempfile.gettempdir())
+        sweep(temporary, "grading")
+        self._held = Held(temporary, "grading")
+        self.scratch = self._held.path
+        self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
         environment |= dict.fromkeys(SINGLE_THREADED, "1")
@@ -88,20 +98,28 @@ class Warm:
             raise OSError(said or "The warm process ended. Its messages are above.")
         return int(said)
 
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether the process is gone, now or within ``seconds``."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def __enter__(self) -> Warm:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._sock.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        if not self.ended(5):
             self._process.kill()
             self._process.wait()
+        self._held.remove()
 
 
 def serve(sock: socket.socket, modules: list[str]) -> None:
-    """Imports ``modules``, then forks for each request until the grader hangs up."""
+    """Imports ``modules``, then forks for each request until the grader hangs up, or ends in the midst of an import."""
+    isolation.die_with_parent()
     for module in ("IPython", "numpy", "cloudpickle", "autograder.judge.run", "autograder.sandbox.session", *modules):
         with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
             importlib.import_module(module)
@@ -122,7 +140,7 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         try:
             child = isolation.fork() if shut_in else os.fork()
         except OSError as error:
-            os.write(fds[-1], f"{error}\n".encode())
+            os.write(fds[-1], f"No process could be made ({error.strerror}).\n".encode())
         else:
             if child == 0:
                 sock.close()

@@ -1,7 +1,11 @@
 """Tiny notebooks, warm processes, and real judges and sandboxes to put them into."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +14,20 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
 
+from autograder import layout
 from autograder.frames import Channel
 from autograder.grade import Report, grade
+from autograder.gradebook import open_gradebook
 from autograder.judge.remote import Client
 from autograder.limits import Limits
 from autograder.process import Process
 from autograder.sandbox import isolation
 from autograder.sandbox.warm import Place, Warm
+from autograder.scratch import MARK
 from autograder.submission import with_checksums
 
 
@@ -140,3 +150,77 @@ def attempt(cells: SimpleNamespace, graded: Callable[..., Report]) -> Callable[.
         return graded(source, submitted, **options)
 
     return run
+
+
+@dataclass(frozen=True)
+class Course:
+    """A real course directory with one assignment, ``ps1``, and submissions whose answers a test writes."""
+
+    root: Path
+    released: Path
+
+    @property
+    def directory(self) -> CourseDirectory:
+        return layout.open_course(self.root)
+
+    def submit(self, student: str, answer: str) -> None:
+        folder = self.root / "submitted" / student / "ps1"
+        folder.mkdir(parents=True)
+        (folder / "timestamp.txt").write_text("2026-01-05 12:00:00 UTC")
+        work = nbformat.read(self.released, as_version=4)
+        work.cells[0].source = answer
+        nbformat.write(work, folder / "problem.ipynb")
+
+    def command(self, *options: str) -> list[str]:
+        """The words of `autograder grade ps1` in this course, without isolation."""
+        program = str(Path(sys.executable).with_name("autograder"))
+        return [program, "grade", "ps1", "--isolation", "none", "--jobs", "2", *options]
+
+    def grade(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*options),
+            cwd=self.root,
+            env=os.environ | {"COLUMNS": "200"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def scores(self) -> dict[str, float]:
+        """What the gradebook has, of those submissions whose graded notebook is in its place."""
+        directory = self.directory
+        with Gradebook(directory.db_url, directory.course_id) as book:
+            return {
+                submission.student_id: submission.score
+                for submission in book.assignment_submissions("ps1")
+                if (self.root / "autograded" / submission.student_id / "ps1" / "problem.ipynb").is_file()
+            }
+
+    def leftovers(self) -> list[Path]:
+        """Folders that a grader uses while it is at work."""
+        return sorted(self.root.glob(f"**/.*{MARK}*"))
+
+
+@pytest.fixture
+def squares(tmp_path: Path, cells: SimpleNamespace) -> Callable[..., Course]:
+    """Makes a course whose exercise is ``square(x)``, worth two points; with lines of nbgrader_config.py, if wanted."""
+
+    def make(*config: str, name: str = "course") -> Course:
+        root = tmp_path / name
+        folder = root / "source" / "ps1"
+        folder.mkdir(parents=True)
+        lines = ("c = get_config()", 'c.CourseDirectory.course_id = "squares"', *config)
+        (root / "nbgrader_config.py").write_text("\n".join(lines) + "\n")
+        notebook = cells.notebook(
+            cells.solution("square", cells.solved("def square(x):\n    return x * x")),
+            cells.test("test-square", "assert square(3) == 9", 2),
+        )
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, folder / "problem.ipynb")
+        opened = layout.open_course(root)
+        open_gradebook(opened).close()  # puts alembic on the path, as nbgrader expects it
+        done = NbGraderAPI(opened, config=opened.parent.config).generate_assignment("ps1")
+        assert done["success"], done
+        return Course(root, root / "release" / "ps1" / "problem.ipynb")
+
+    return make

@@ -127,7 +127,10 @@ def exchanged(*buffers: bytes) -> tuple[frames.Buffers, frames.Buffers]:
         return sent, Channel(theirs).receive()[1]
 
 
-@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1000, pytest.param(frames.IN_MEMORY + 1, marks=in_memory)])
+LARGE = [frames.IN_MEMORY + 1, frames.FILE, 2 * frames.FILE + 1]
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1000, *(pytest.param(size, marks=in_memory) for size in LARGE)])
 def test_both_ends_keep_what_was_sent_and_each_may_write_into_its_own(size: int) -> None:
     content = np.random.default_rng(size).bytes(size)
     sent, came = exchanged(b"abc", content, b"")

@@ -515,7 +515,7 @@ def test_the_graded_notebook_shows_what_happened(attempt: Attempt) -> None:
     solution, test = report.notebook.cells
     assert [o.get("text") or o.data for o in solution.outputs] == ["hello\n", {"text/plain": "plain"}]
     assert test.source == hidden and test.outputs[0].text == "judge\n"
-    assert test.outputs[1].traceback == ["AssertionError: seen"]
+    assert test.outputs[1].traceback == ["AssertionError: A hidden test failed."]
     nbformat.validate(report.notebook)
 
 

@@ -1,10 +1,8 @@
 """A real nbgrader course, from generate_assignment to export, with this grader in the middle."""
 
 import csv
-import json
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +15,9 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.plugins.export import CsvExportPlugin
 from traitlets.config import Config
 
-from autograder import gradebook, layout, pool
+from autograder import gradebook, layout
 from autograder.cli import main
 from autograder.sandbox import isolation
-from autograder.sandbox.warm import Warm
 
 CONFIG = """
 c = get_config()
@@ -117,12 +114,6 @@ def course(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace) -> 
     return made
 
 
-@pytest.fixture
-def warm_already(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves the second and later runs the start of a warm process of their own."""
-    monkeypatch.setattr(pool, "Warm", lambda modules: nullcontext(warm))
-
-
 def grade(course: SimpleNamespace, *options: str) -> Result:
     shut = [] if isolation.why_not() is None else ["--isolation", "none"]
     return CliRunner(env={"COLUMNS": "200"}).invoke(
@@ -194,7 +185,6 @@ def test_autograded_notebooks_keep_hidden_tests_and_say_what_they_rest_on(course
     assert sorted(p.name for p in (course.root / "autograded" / "right").iterdir()) == ["ps1"]
 
 
-@pytest.mark.usefixtures("warm_already")
 def test_a_second_run_grades_nothing_again(course: SimpleNamespace) -> None:
     stamp = course.root / "autograded" / "right" / "ps1" / "problem.ipynb"
     before = stamp.stat().st_mtime_ns
@@ -205,7 +195,6 @@ def test_a_second_run_grades_nothing_again(course: SimpleNamespace) -> None:
     assert forced.exit_code == 0 and stamp.stat().st_mtime_ns > before and "wrong" not in forced.output
 
 
-@pytest.mark.usefixtures("warm_already")
 def test_a_newer_submission_is_graded_and_a_persons_grade_stays(
     course: SimpleNamespace, scores: Callable[[str], dict[str, Any]]
 ) -> None:
@@ -270,18 +259,3 @@ def test_the_gradebook_must_know_the_assignment(course: SimpleNamespace) -> None
     shutil.copytree(course.root / "source" / "ps1", course.root / "source" / "ps2")
     said = CliRunner().invoke(main, ["grade", "ps2", "--course-dir", str(course.root), "--isolation", "none"])
     assert said.exit_code == 1 and "Run `nbgrader generate_assignment ps2` first." in said.output
-
-
-@pytest.mark.usefixtures("warm_already")
-def test_a_half_written_folder_is_never_seen(course: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = course.root / "autograded" / "half" / "ps1"
-    before = (target / "problem.ipynb").read_bytes()
-
-    def full(*args: Any, **kwargs: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(gradebook.nbformat, "write", full)
-    failed = grade(course, "--force", "--student", "half")
-    assert failed.exit_code != 0
-    assert (target / "problem.ipynb").read_bytes() == before and json.loads(before)
-    assert sorted(p.name for p in target.parent.iterdir()) == ["ps1"]
