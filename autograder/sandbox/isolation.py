@@ -2,7 +2,7 @@
 
 The kernel's own calls are used and not bubblewrap, by measurement: they add 8 to 10 ms of a core to a fork of a warm
 process that holds torch (itself 19 ms, its end included), while what bubblewrap starts is a new program, which imports
-torch again for 7 s. A clone straight into the namespaces, where an unshare and a second fork stood before, made of 50 ms
+torch again for 7 s. A clone straight into the namespaces, instead of an unshare and a second fork, made of 50 ms
 those 8.
 """
 
