@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
 # Libraries that import much of themselves only when first used: torch does at the first optimizer.
 LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
+# What only a judge needs of the grader, and a sandbox does without.
+JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "process", "submission", "verdict"))
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -199,10 +201,20 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], reada
         os.write(birth, f"{os.getpid()}\n".encode())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
+    _forget_the_judge()
     sys.path.insert(0, str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     shell.most = int(limits.output_kib * 1024)
     Session(channel, shell).serve()
+
+
+def _forget_the_judge() -> None:
+    """Takes out of a sandbox's reach what only the other fork needs; its source cannot be read there either."""
+    for name in [name for name in sys.modules if name.startswith(JUDGES)]:
+        del sys.modules[name]
+        parent, _, own = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).pop(own, None)
 
 
 def _seed() -> None:
