@@ -164,6 +164,22 @@ def test_notebooks_without_verdicts_are_said_to_be_such(bare: Path, content: str
     assert "Nothing was recorded" in page(made)
 
 
+@pytest.mark.parametrize("isolated", [True, False, None])
+def test_the_page_vouches_only_for_points_of_code_that_was_shut_in(bare: Path, isolated: bool | None) -> None:
+    for student in ("ada", "ben"):
+        submit(bare, student, verdicts(2.0, 1.0))
+    path = bare / "autograded" / "ben" / "ps1" / "problem.ipynb"
+    made = json.loads(path.read_text())
+    if isolated is None:  # as stock nbgrader leaves it
+        del made["metadata"]["autograder"]
+    else:
+        made["metadata"]["autograder"]["basis"]["isolated"] = isolated
+    path.write_text(json.dumps(made))
+    html = page(data.gather(layout.open_course(bare), "ps1"))
+    assert ("Every point that a test gave was decided" in html) is (isolated is True)
+    assert ("does not vouch" in html) is (isolated is not True)
+
+
 def test_odd_fields_of_a_record_are_passed_over(bare: Path) -> None:
     submit(bare, "ada", verdicts(2.0, 1.0))
     path = bare / "autograded" / "ada" / "ps1" / "problem.ipynb"

@@ -119,7 +119,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace) ->
     make_course(made, cells, 1)
     for number, student in enumerate(HOSTILE):
         text = MESSAGES[number % len(MESSAGES)]
-        verdicts = [Verdict(f"check-{n}", State.FAILED, 0.0, 3.0, text, text if number % 2 else None) for n in NAMES[:1]]
+        verdicts = [
+            Verdict(f"check-{n}", State.FAILED, 0.0, 3.0, text, text if number % 2 else None) for n in NAMES[:1]
+        ]
         submit(made, student.replace("/", "\u2215"), verdicts)
     return made
 
