@@ -40,6 +40,6 @@ c.Execute.iopub_timeout = 30
 # What learners get back hides the hidden tests, which autograded/ keeps for graders.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
-    "nbgrader.preprocessors.ClearHiddenTests",
+    "autograder.feedback.HideHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]

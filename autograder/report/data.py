@@ -246,7 +246,7 @@ def _reasons(student: Record, found: dict[str, Record | None], exercises: list[R
     if booked and (names := [e["grade_id"] for e in exercises if key(e) in booked.waiting]):
         yield {"kind": "manual", "why": f"{', '.join(names)} {'waits' if len(names) == 1 else 'wait'} for a grade."}
     if student["late_seconds"] > 0:
-        lost = f", {student['penalty']:g} points taken off" if student["penalty"] else ""
+        lost = f"; the penalty is {student['penalty']:g}" if student["penalty"] else ""
         yield {"kind": "late", "why": f"Handed in {_duration(student['late_seconds'])} late{lost}."}
     if strange := [notebook for notebook, record in found.items() if record is None]:
         why = f"{', '.join(strange)} carries no verdicts of this grader: graded by stock nbgrader, or edited since."

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
 from autograder.palette import LOOKS
 from autograder.report.data import key
@@ -50,13 +51,12 @@ def histogram(bins: list[Record], title: str, unit: str, marks: dict[str, float]
                     left + width / 2, floor - tall - 5, one["count"]
                 )
         yield Markup('<line class="axis" x1="2%" x2="98%" y1="{0}" y2="{0}"/>').format(floor)
-        for step in range(5):
-            value = low + span * step / 4
+        for value in (v for v in MaxNLocator(5).tick_values(low, high) if low <= v <= high):
             yield Markup('<line class="axis" x1="{0:.3f}%" x2="{0:.3f}%" y1="{1}" y2="{2}"/>').format(
                 across(value), floor, floor + 5
             )
-            yield Markup('<text class="tick{}" x="{:.3f}%" y="{}">{:.3g}</text>').format(
-                " start" if step == 0 else " end" if step == 4 else "", across(value), floor + 20, value
+            yield Markup('<text class="tick{}" x="{:.3f}%" y="{}">{:.4g}</text>').format(
+                _side(across(value)), across(value), floor + 20, value
             )
         yield Markup('<text class="tick" x="50%" y="{}">{}</text>').format(floor + 38, unit)
         for number, (name, value) in enumerate((marks or {}).items()):
@@ -180,6 +180,11 @@ def scatter(exercises: list[Record]) -> Markup:
 def css_class(state: str) -> str:
     """The class that gives a state its colours."""
     return "s-" + str(state).replace(" ", "-")
+
+
+def _side(x: float) -> str:
+    """The class of a text that would stick out of the picture at ``x`` per cent."""
+    return " start" if x < 6 else " end" if x > 94 else ""
 
 
 def short(name: str) -> str:

@@ -20,7 +20,13 @@ def page(data: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("autograder.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"n": number, "percent": percent, "short": figures.short, "css_class": figures.css_class}
+    environment.filters |= {
+        "n": number,
+        "percent": percent,
+        "two": two,
+        "short": figures.short,
+        "css_class": figures.css_class,
+    }
     loader = environment.loader
     assert loader is not None
     script, style = (loader.get_source(environment, name)[0] for name in ("sort.js", "page.css"))
@@ -35,6 +41,8 @@ def page(data: dict[str, Any]) -> str:
         script=Markup(script),  # these two are files of this package
         style=Markup(style),
         digest=digest,
+        proven=all(s["graded_by"] == "autograder" for s in data["students"])
+        and all(basis.get("isolated") is True for basis in data["bases"]),
         seen=[state for state in LOOKS if any(str(state) in e["states"] for e in data["exercises"])],
     )
 
@@ -44,6 +52,11 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
+def two(value: float | None) -> str:
+    """A coefficient, to two places."""
+    return "–" if value is None else f"{value:.2f}".replace("-", "\u2212")
 
 
 def percent(value: float | None) -> str:

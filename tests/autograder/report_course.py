@@ -37,8 +37,8 @@ MESSAGES = {
 }
 
 
-def make_course(root: Path, cells: SimpleNamespace, count: int, ids: list[str] | None = None) -> None:
-    """``count`` graded submissions of assignment ``ps1`` in ``root``; the first are by the students named ``ids``."""
+def make_course(root: Path, cells: SimpleNamespace, count: int) -> None:
+    """``count`` graded submissions of assignment ``ps1`` in ``root``."""
     (root / "nbgrader_config.py").write_text('c = get_config()\nc.CourseDirectory.course_id = "Transfer Learning"\n')
     source = root / "source" / "ps1"
     source.mkdir(parents=True)
@@ -50,7 +50,7 @@ def make_course(root: Path, cells: SimpleNamespace, count: int, ids: list[str] |
     done = NbGraderAPI(course, config=course.parent.config).generate_assignment("ps1")
     assert done["success"], done
     rng = np.random.default_rng(4)
-    students = (ids or []) + [f"s{number:04}" for number in range(count - len(ids or []))]
+    students = [f"s{number:04}" for number in range(count)]
     with Gradebook(course.db_url, course.course_id) as book:
         book.update_or_create_assignment("ps1", duedate="2026-01-10 12:00:00.000000")
         for number, student in enumerate(students):
