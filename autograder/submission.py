@@ -28,6 +28,9 @@ from autograder.sanitise import attachments
 PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
 
 
+BY_STRING = frozenset({"globals", "locals", "vars", "dir", "exec", "eval", "get_ipython"})  # what reads names as texts
+
+
 class Unreadable(Exception):
     """A submitted file is not a notebook that can be graded. The message is for the learner."""
 
@@ -165,9 +168,10 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
     given = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and not _is_test(c)]
     solved = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
     learners = frozenset().union(*(n.bound - n.imported for n in solved))
+    wanted = frozenset().union(*(n.read for n in judged))
     return Plan(
         steps,
-        wanted=sorted(frozenset().union(*(n.read for n in judged))),
+        wanted=sorted(wanted | (learners if wanted & BY_STRING else set())),
         learners=sorted(learners),
         instructors=frozenset().union(*(n.bound for n in judged)),
         watched=sorted(learners.union(*(n.read for n in given))),

@@ -28,9 +28,11 @@ import cloudpickle
 import numpy as np
 
 from autograder.ambient import Random, in_mode, mode
-from autograder.frames import Channel, Closed, WireError
+from autograder.files import MOST_BYTES, Files
+from autograder.frames import Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.objects import LearnerError, LearnerExit, Remote, RemoteClass, RemoteError, is_remote
+from autograder.judge.patches import Patches
 from autograder.live import Live, refill
 from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
@@ -73,6 +75,7 @@ class Client:
 
     ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
+    ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
 
     def __init__(self, channel: Channel, sandbox: Process, operators: frozenset[str] = frozenset()) -> None:
@@ -80,6 +83,8 @@ class Client:
         self.unanswered = False
         self.operators = operators
         self.before_asking: Callable[[], None] = lambda: None
+        self.patches = Patches()
+        self.files: Files | None = None
         self._channel = channel
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
@@ -322,13 +327,17 @@ class Client:
         index = {id(container): i for i, container in enumerate(containers)}
         kinds = [type(c).__name__ if type(c) is not np.ndarray else writer.write(c) for c in containers]
         live = [(number, objects.contents(container)) for number, container in self._live.changes()]
-        pickled = self.dump((contents, live, payload), index)
+        pickled = self.dump((contents, live, self.patches.changes(), payload), index)
         news = self._shared.changes(writer)
         dropped, self._dropped[:] = list(self._dropped), []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled), "mode": mode()}
         if states := self._random.changed():
             message["random"] = writer.buffer(pickle.dumps(states))
+        if self.files is not None:
+            message["watched"] = self.files.names()
+            changed = self.files.changes()
+            message["files"] = [[name, _buffer(content, writer)] for name, content in changed.items()]
         gone = {"dead": self._shared.dead(), "dropped": dropped, "released": released}
         self._shared.sent(self._channel.send(message | gone, writer.buffers))
         return containers
@@ -406,6 +415,7 @@ class Client:
                 if (container := self._live.get(number)) is not None:
                     _restore(container, items, reader)
                     self._live.put(number, container)
+            self._take_files(message.get("files") or [], buffers)
             for number in self._arriving:
                 self._live.put(number, self._live.get(number))
             self._arriving.clear()
@@ -415,6 +425,12 @@ class Client:
             raise WireError(f"The sandbox's answer cannot be read ({type(error).__name__}).") from error
         self._shared.release()
         return message, value
+
+    def _take_files(self, changed: Any, buffers: Buffers) -> None:
+        names = self.files.names() if self.files is not None else []
+        for index, content in changed:  # the sandbox says which of the names it was given, and not what they are
+            if self.files is not None and (content is None or len(buffers[content]) <= MOST_BYTES):
+                self.files.apply(names[index], None if content is None else bytes(buffers[content]))
 
     def _keep_in_step(self, number: int, new: Any) -> Any:
         """The container here that is kept in step with one there; what it holds is filled in next."""
@@ -446,6 +462,10 @@ class Client:
         if kind is None:
             kind = _DATA.get(tree)
         return kind if kind is not None else self._remote(number, "builtins:type")
+
+
+def _buffer(content: bytes | None, writer: Writer) -> int | None:
+    return None if content is None else writer.buffer(content)
 
 
 def _print(printed: Any) -> None:

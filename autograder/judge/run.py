@@ -12,9 +12,11 @@ import pickle
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from autograder import hidden
+from autograder import files, hidden
+from autograder.files import Files
 from autograder.frames import Channel
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
@@ -95,6 +97,7 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     sys.path.insert(0, job.folder)
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
+    client.files = Files(Path(job.folder))
     names = Names(shell.user_ns, client, job.plan)
     most = job.limits.output_kib * 1024
     for index, step in enumerate(job.plan.steps):
@@ -133,6 +136,9 @@ def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_tes
         except (Exception, LearnerExit) as error:
             return CellRun(error=error)
     client.before_asking = names.send if is_test else lambda: None
+    client.patches.watch(source, shell.user_ns)
+    if client.files is not None:
+        client.files.watch(files.named(source))
     run = shell.run(source)
     client.before_asking = lambda: None
     if is_test and not client.lost:

@@ -11,6 +11,7 @@ import collections
 import collections.abc
 import contextlib
 import copy
+import importlib
 import io
 import itertools
 import operator
@@ -22,11 +23,13 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autograder.ambient import Random, in_mode, mode
+from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, Live, refill
 from autograder.sandbox.judges import Callback, JudgesObject, of_judge
@@ -91,6 +94,7 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
     "Counter": collections.Counter,
 }
 
+_ABSENT = object()
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
 
@@ -138,6 +142,8 @@ class Session:
         self._count = 0
         self.judges: dict[int, JudgesObject] = {}
         self._live = Live()
+        self._files = Files(Path.cwd())
+        self._patched: dict[tuple[str, str], Any] = {}
         self._classes: dict[type, Any] = {}  # how the judge is told of each
         self._opened: list[Any] = []  # the containers of the message being read
         self._containers: list[dict[int, int]] = []  # of each running call: id of a container -> its index
@@ -266,7 +272,13 @@ class Session:
             self._random.restore(pickle.loads(buffers[message["random"]]))
         opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
         self._opened = opened
-        contents, live, payload = self.load(buffers[message["payload"]])
+        contents, live, patches, payload = self.load(buffers[message["payload"]])
+        for module, name, replacement in patches:
+            self._patch(module, name, *replacement)
+        if "files" in message:
+            self._files.watch(message["watched"])
+            for name, content in message["files"]:
+                self._files.apply(name, None if content is None else bytes(buffers[content]))
         for number, items in live:
             refill(self._objects[number], items)
             self._live.put(number, self._objects[number])
@@ -274,6 +286,17 @@ class Session:
             if content is not None:
                 refill(container, content)
         return payload, opened
+
+    def _patch(self, module: str, name: str, *replacement: Any) -> None:
+        """Puts something in the place of a module's own, or that back. A builtin's place is the notebook's names."""
+        names = self._shell.user_ns if module == "builtins" else vars(importlib.import_module(module))
+        if replacement:
+            self._patched.setdefault((module, name), names.get(name, _ABSENT))
+            names[name] = replacement[0]
+        elif (own := self._patched.pop((module, name), _ABSENT)) is not _ABSENT:
+            names[name] = own
+        elif module == "builtins":
+            names.pop(name, None)
 
     def load(self, data: bytes | memoryview) -> Any:
         """Unpickles what a judge sent. Code may come this way, and only this way."""
@@ -316,6 +339,8 @@ class Session:
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         more["moved"] = self._random.moved()
+        names, files = self._files.names(), self._files.changes()
+        more["files"] = [[names.index(name), c if c is None else writer.buffer(c)] for name, c in files.items()]
         self._shared.sent(self._channel.send(message | more, writer.buffers))
 
     def _contents(self, container: Any, writer: Writer) -> Any:

@@ -670,8 +670,8 @@ def test_what_is_printed_and_warned_of_there_is_heard_here(plain: Learner) -> No
     )
     out, err = io.StringIO(), io.StringIO()
     with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
+        redirect_stdout(out),
+        redirect_stderr(err),
         pytest.warns(DeprecationWarning, match="new"),
     ):
         assert speak() == 1

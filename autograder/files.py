@@ -1,0 +1,83 @@
+"""Files that a test names: what the learner's code writes there a test reads here, and the other way round.
+
+Only the judge names files: the texts of its test that could be names. A sandbox sends contents for these, never paths.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from pathlib import Path
+
+MOST_NAMES = 40
+MOST_BYTES = 2**26  # of one file
+_NAME = re.compile(r"[\w\-. /]{1,120}")
+
+
+def named(text: str) -> list[str]:
+    """The texts in a cell that could be names of files in its folder."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):  # a cell with magics names none
+        return []
+    found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [name for name in dict.fromkeys(found) if _is_inside(name)][:MOST_NAMES]
+
+
+def _is_inside(name: str) -> bool:
+    parts = name.split("/")
+    looks_like_one = "." in parts[-1].strip(".") or "/" in name
+    return looks_like_one and _NAME.fullmatch(name) is not None and not {"", ".", ".."} & set(parts)
+
+
+class Files:
+    """The named files of one folder, and which states of them the other end knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, tuple[int, int, int] | None] = {}
+
+    def watch(self, names: list[str]) -> None:
+        """These are named now; what is known of the others is forgotten."""
+        self._known = {name: self._known.get(name) for name in names}
+
+    def names(self) -> list[str]:
+        return list(self._known)
+
+    def changes(self) -> dict[str, bytes | None]:
+        """The contents of files that the other end does not know as they are; None is for one that is gone."""
+        changed: dict[str, bytes | None] = {}
+        for name, known in self._known.items():
+            state = _state(self._folder / name)
+            if state != known and (state is None or state[1] <= MOST_BYTES):
+                self._known[name] = state
+                changed[name] = None if state is None else _read(self._folder / name)
+        return changed
+
+    def apply(self, name: str, content: bytes | None) -> None:
+        """Makes a named file what it is at the other end."""
+        path = self._folder / name
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        self._known[name] = _state(path)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if path.is_file() else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
