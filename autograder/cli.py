@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from sqlalchemy.exc import SAWarning
 
-from autograder import gradebook, layout, pool, report
+from autograder import gradebook, layout, pool, report, scratch
 from autograder.limits import Limits
 from autograder.sandbox import isolation
 
@@ -72,6 +72,7 @@ def grade(
             f"Learners' code cannot be shut in here. {reason} To grade code that you trust without isolation, "
             "say --isolation none."
         )
+    scratch.sweep_temporary()
     try:
         course = layout.open_course(course_dir.resolve())
         task = layout.read_assignment(course, assignment)
