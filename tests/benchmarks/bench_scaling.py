@@ -1,7 +1,8 @@
 """Whether the cost of grading grows in a straight line: 10, 100 and 1,000 submissions of a tiny assignment.
 
-Prints seconds a submission, by the clock and of a core (this process and all it started), and a straight line
-through the three; writes them to build/scaling.json.
+Prints seconds a submission, by the clock and of a core, and a straight line through the three; writes them to
+build/scaling.json. Seconds of a core are those of the grader and its warm process: the kernel does not add up
+the judges and sandboxes, for whose ends nobody waits.
 """
 
 from __future__ import annotations
