@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import SAWarning
 
-from autograder import gradebook, layout, pool, report
+from autograder import gradebook, layout, pool, report, scratch
 from autograder.limits import Limits
 from autograder.sandbox import isolation, protections
 
@@ -75,6 +75,7 @@ def grade(
             f"Learners' code cannot be shut in here. {reason} To grade code that you trust without isolation, "
             "say --isolation none."
         )
+    scratch.sweep_temporary()
     try:
         course = layout.open_course(course_dir.resolve())
         task = layout.read_assignment(course, assignment)

@@ -291,5 +291,8 @@ def _put(folder: Path, target: Path) -> None:
 
 
 def _unfinished(target: Path) -> bool:
-    """Whether a grader was killed before it had put a folder in this place."""
-    return any((folder / target.name).is_dir() for folder in abandoned(target.parent, target.name))
+    """Whether a grader was killed before it had put a folder in this place; what one left after that is removed."""
+    if any((folder / target.name).is_dir() for folder in abandoned(target.parent, target.name)):
+        return True
+    sweep(target.parent, target.name)
+    return False

@@ -60,6 +60,17 @@ def sweep(parent: Path, purpose: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def temporary() -> Held:
+    """A folder among the system's temporary ones, without those that killed graders left there."""
+    sweep_temporary()
+    return Held(Path(tempfile.gettempdir()), "grading")
+
+
+def sweep_temporary() -> None:
+    """Removes the temporary folders that killed graders left."""
+    sweep(Path(tempfile.gettempdir()), "grading")
+
+
 def _prefix(purpose: str) -> str:
     return f".{purpose}-{MARK}-"
 

@@ -16,16 +16,15 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograder import scratch
 from autograder.frames import Channel
 from autograder.limits import Limits, bound_memory
 from autograder.sandbox import isolation
-from autograder.scratch import Held, sweep
 
 if TYPE_CHECKING:
     from autograder.shell import Shell
@@ -56,9 +55,7 @@ class Warm:
     """
 
     def __init__(self, modules: list[str]) -> None:
-        temporary = Path(tempfile.gettempdir())
-        sweep(temporary, "grading")
-        self._held = Held(temporary, "grading")
+        self._held = scratch.temporary()
         self.scratch = self._held.path
         self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,6 +1,7 @@
 """Tiny notebooks, warm processes, and real judges and sandboxes to put them into."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -201,26 +202,43 @@ class Course:
         return sorted(self.root.glob(f"**/.*{MARK}*"))
 
 
-@pytest.fixture
-def squares(tmp_path: Path, cells: SimpleNamespace) -> Callable[..., Course]:
-    """Makes a course whose exercise is ``square(x)``, worth two points; with lines of nbgrader_config.py, if wanted."""
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace) -> Path:
+    """A course directory whose exercise is ``square(x)``, worth two points, as generate_assignment leaves it."""
+    root = tmp_path_factory.mktemp("released")
+    folder = root / "source" / "ps1"
+    folder.mkdir(parents=True)
+    (root / "nbgrader_config.py").write_text('c = get_config()\nc.CourseDirectory.course_id = "squares"\n')
+    notebook = cells.notebook(
+        cells.solution("square", cells.solved("def square(x):\n    return x * x")),
+        cells.test("test-square", "assert square(3) == 9", 2),
+    )
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "problem.ipynb")
+    _generate(root)
+    return root
 
-    def make(*config: str, name: str = "course") -> Course:
-        root = tmp_path / name
-        folder = root / "source" / "ps1"
-        folder.mkdir(parents=True)
-        lines = ("c = get_config()", 'c.CourseDirectory.course_id = "squares"', *config)
-        (root / "nbgrader_config.py").write_text("\n".join(lines) + "\n")
-        notebook = cells.notebook(
-            cells.solution("square", cells.solved("def square(x):\n    return x * x")),
-            cells.test("test-square", "assert square(3) == 9", 2),
-        )
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, folder / "problem.ipynb")
-        opened = layout.open_course(root)
-        open_gradebook(opened).close()  # puts alembic on the path, as nbgrader expects it
-        done = NbGraderAPI(opened, config=opened.parent.config).generate_assignment("ps1")
-        assert done["success"], done
+
+def _generate(root: Path) -> None:
+    course = layout.open_course(root)
+    open_gradebook(course).close()  # puts alembic on the path, as nbgrader expects it
+    done = NbGraderAPI(course, config=course.parent.config).generate_assignment("ps1")
+    assert done["success"], done
+
+
+@pytest.fixture
+def squares(tmp_path: Path, released: Path) -> Callable[..., Course]:
+    """Makes such a course; lines for its nbgrader_config.py may name another gradebook."""
+
+    def make(*config: str) -> Course:
+        root = tmp_path / "course"
+        shutil.copytree(released, root)
+        if config:
+            with (root / "nbgrader_config.py").open("a") as file:
+                file.write("\n".join(config) + "\n")
+            (root / "gradebook.db").unlink()
+            shutil.rmtree(root / "release")
+            _generate(root)
         return Course(root, root / "release" / "ps1" / "problem.ipynb")
 
     return make
