@@ -6,17 +6,19 @@ that the submission earns by doing the task. ``graded`` is the whole grading; ``
 """
 
 import ctypes
+import functools
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
-import subprocess
-import sys
 import sysconfig
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +32,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 
 import autograder
-from autograder import gradebook, layout
+from autograder import cli, gradebook, layout
 from autograder.sandbox import isolation
 
 MARK = "left-by-a-learner"  # the name of whatever an attack writes
@@ -48,28 +50,67 @@ Cells = list[tuple[str, str, str, float]]  # kind, grade_id, text, points
 
 PLAIN: Cells = [
     ("locked", "setup", "import math\nimport numpy as np\nfrom helpers import check_scaled, scale", 0),
-    ("solution", "squares", "def squares(n):\n    ### BEGIN SOLUTION\n    if n < 1:\n        raise ValueError('n must be"
-     " at least 1')\n    return [i * i for i in range(1, n + 1)]\n    ### END SOLUTION", 0),
-    ("test", "test-squares", "assert squares(3) == [1, 4, 9]\n### BEGIN HIDDEN TESTS\n# " + SECRETS["hidden"] +
-     "\nassert squares(5) == [1, 4, 9, 16, 25] and len(squares(17)) == 17\n### END HIDDEN TESTS", 2),
-    ("test", "test-raises", "try:\n    squares(0)\nexcept ValueError:\n    assert squares(1) == [1]\nelse:\n"
-     "    raise AssertionError('no error for 0')", 1),
+    (
+        "solution",
+        "squares",
+        "def squares(n):\n    ### BEGIN SOLUTION\n    if n < 1:\n        raise ValueError('n must be"
+        " at least 1')\n    return [i * i for i in range(1, n + 1)]\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-squares",
+        "assert squares(3) == [1, 4, 9]\n### BEGIN HIDDEN TESTS\n# "
+        + SECRETS["hidden"]
+        + "\nassert squares(5) == [1, 4, 9, 16, 25] and len(squares(17)) == 17\n### END HIDDEN TESTS",
+        2,
+    ),
+    (
+        "test",
+        "test-raises",
+        "try:\n    squares(0)\nexcept ValueError:\n    assert squares(1) == [1]\nelse:\n"
+        "    raise AssertionError('no error for 0')",
+        1,
+    ),
     ("test", "test-parts", "sum(squares(n)[-1] == n * n for n in (1, 2, 10)) * 1.0", 3),
-    ("solution", "mean", "def mean(xs):\n    ### BEGIN SOLUTION\n    return sum(xs) / len(xs)\n    ### END SOLUTION", 0),
+    (
+        "solution",
+        "mean",
+        "def mean(xs):\n    ### BEGIN SOLUTION\n    return sum(xs) / len(xs)\n    ### END SOLUTION",
+        0,
+    ),
     ("test", "test-mean", "assert abs(mean([1, 2, 6]) - 3) < 1e-9\nassert math.isclose(mean([2.5, 3.5]), 3)", 2),
     ("solution", "twice", "def twice(x):\n    ### BEGIN SOLUTION\n    return scale(2 * x)\n    ### END SOLUTION", 0),
     ("test", "test-twice", "check_scaled(twice)", 1),
-    ("solution", "apply", "def apply(f, xs):\n    ### BEGIN SOLUTION\n    return [f(x) for x in xs]\n    ### END SOLUTION", 0),
-    ("test", "test-apply", "calls = []\ndef spy(x):\n    calls.append(x)\n    return 3 * x + 1\n"
-     "assert apply(spy, [5, 8]) == [16, 25] and calls == [5, 8]", 1),
+    (
+        "solution",
+        "apply",
+        "def apply(f, xs):\n    ### BEGIN SOLUTION\n    return [f(x) for x in xs]\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-apply",
+        "calls = []\ndef spy(x):\n    calls.append(x)\n    return 3 * x + 1\n"
+        "assert apply(spy, [5, 8]) == [16, 25] and calls == [5, 8]",
+        1,
+    ),
     ("essay", "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", 4),
 ]
 
 TORCH: Cells = [
     ("locked", "setup", "import torch\nfrom torch import nn\nimport torch.nn.functional as F", 0),
-    ("solution", "freeze", "def freeze(model):\n    ### BEGIN SOLUTION\n    for p in model[0].parameters():\n"
-     "        p.requires_grad = False\n    ### END SOLUTION", 0),
-    ("test", "test-freeze", """torch.manual_seed(1)
+    (
+        "solution",
+        "freeze",
+        "def freeze(model):\n    ### BEGIN SOLUTION\n    for p in model[0].parameters():\n"
+        "        p.requires_grad = False\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-freeze",
+        """torch.manual_seed(1)
 model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
 before = {k: v.detach().clone() for k, v in model.state_dict().items()}
 freeze(model)
@@ -77,17 +118,42 @@ optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 
 model(torch.randn(5, 3)).square().sum().backward()
 optimizer.step()
 assert [p.requires_grad for p in model.parameters()] == [False, False, True, True]
-assert torch.equal(model[0].weight, before["0.weight"]) and not torch.equal(model[2].weight, before["2.weight"])""", 2),
-    ("solution", "softmax", "def softmax(x):\n    ### BEGIN SOLUTION\n    e = (x - x.max(-1, keepdim=True).values).exp()\n"
-     "    return e / e.sum(-1, keepdim=True)\n    ### END SOLUTION", 0),
-    ("test", "test-softmax", """x = torch.randn(4, 5, generator=torch.Generator().manual_seed(2))
+assert torch.equal(model[0].weight, before["0.weight"]) and not torch.equal(model[2].weight, before["2.weight"])""",
+        2,
+    ),
+    (
+        "solution",
+        "softmax",
+        "def softmax(x):\n    ### BEGIN SOLUTION\n    e = (x - x.max(-1, keepdim=True).values).exp()\n"
+        "    return e / e.sum(-1, keepdim=True)\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-softmax",
+        """x = torch.randn(4, 5, generator=torch.Generator().manual_seed(2))
 assert softmax(x).shape == (4, 5)
-assert torch.allclose(softmax(x), F.softmax(x.clone(), -1), atol=1e-6)""", 2),
-    ("test", "test-softmax-difference", "x = torch.tensor([[0.5, -1.0, 2.0]])\n"
-     "assert (softmax(x) - F.softmax(torch.tensor([[0.5, -1.0, 2.0]]), -1)).abs().max() < 1e-6", 1),
-    ("solution", "sgd", "def sgd(model, lr):\n    ### BEGIN SOLUTION\n    return torch.optim.SGD(model.parameters(), lr=lr,"
-     " momentum=0.9)\n    ### END SOLUTION", 0),
-    ("test", "test-sgd", """def trained(make):
+assert torch.allclose(softmax(x), F.softmax(x.clone(), -1), atol=1e-6)""",
+        2,
+    ),
+    (
+        "test",
+        "test-softmax-difference",
+        "x = torch.tensor([[0.5, -1.0, 2.0]])\n"
+        "assert (softmax(x) - F.softmax(torch.tensor([[0.5, -1.0, 2.0]]), -1)).abs().max() < 1e-6",
+        1,
+    ),
+    (
+        "solution",
+        "sgd",
+        "def sgd(model, lr):\n    ### BEGIN SOLUTION\n    return torch.optim.SGD(model.parameters(), lr=lr,"
+        " momentum=0.9)\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-sgd",
+        """def trained(make):
     torch.manual_seed(3)
     model = nn.Linear(3, 2)
     optimizer = make(model, 0.1)
@@ -98,17 +164,29 @@ assert torch.allclose(softmax(x), F.softmax(x.clone(), -1), atol=1e-6)""", 2),
         optimizer.step()
     return model
 right = trained(lambda m, lr: torch.optim.SGD(m.parameters(), lr=lr, momentum=0.9))
-assert torch.allclose(trained(sgd).weight, right.weight, atol=1e-6)""", 2),
-    ("solution", "net", "class Net(nn.Module):\n    ### BEGIN SOLUTION\n    def __init__(self, width):\n"
-     "        super().__init__()\n        self.fc = nn.Linear(3, width)\n    def forward(self, x):\n"
-     "        return F.relu(self.fc(x))\n    ### END SOLUTION", 0),
-    ("test", "test-net", """net = Net(6)
+assert torch.allclose(trained(sgd).weight, right.weight, atol=1e-6)""",
+        2,
+    ),
+    (
+        "solution",
+        "net",
+        "class Net(nn.Module):\n    ### BEGIN SOLUTION\n    def __init__(self, width):\n"
+        "        super().__init__()\n        self.fc = nn.Linear(3, width)\n    def forward(self, x):\n"
+        "        return F.relu(self.fc(x))\n    ### END SOLUTION",
+        0,
+    ),
+    (
+        "test",
+        "test-net",
+        """net = Net(6)
 assert net.fc.weight.shape == (6, 3) and sum(p.numel() for p in net.parameters()) == 24
 x = torch.randn(5, 3, generator=torch.Generator().manual_seed(4))
 with torch.no_grad():
     net.fc.weight.copy_(torch.arange(18.0).reshape(6, 3) / 9 - 1)
     net.fc.bias.fill_(0.25)
-    assert torch.allclose(net(x), F.relu(x @ (torch.arange(18.0).reshape(6, 3) / 9 - 1).T + 0.25), atol=1e-6)""", 2),
+    assert torch.allclose(net(x), F.relu(x @ (torch.arange(18.0).reshape(6, 3) / 9 - 1).T + 0.25), atol=1e-6)""",
+        2,
+    ),
 ]
 
 COURSES = {"plain": PLAIN, "torch": TORCH}
@@ -241,7 +319,7 @@ def _hash(folder: Path) -> dict[str, str]:
         if "__pycache__" in path.parts or path.suffix == ".db":
             continue
         if path.is_symlink() or not path.is_file():
-            found[str(path)] = str(os.readlink(path)) if path.is_symlink() else "folder"
+            found[str(path)] = str(path.readlink()) if path.is_symlink() else "folder"
         else:
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -286,23 +364,43 @@ def _survivors(before: list[int]) -> list[int]:
     return left
 
 
-def _grade(root: Path, scratch: Path, home: Path, limits: dict[str, float], patience: float) -> tuple[int, str]:
-    """Exit code and words of `autograder grade ps1`, as anyone would start it, but with some limits lower."""
-    code = (
-        "import functools, autograder.cli as cli\n"
-        f"cli.Limits = functools.partial(cli.Limits, **{limits!r})\n"
-        "cli.main()"
-    )
-    environment = os.environ | {"TMPDIR": str(scratch), "HOME": str(home), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    environment |= {"COURSE_SECRET": SECRETS["home"]}
-    command = [sys.executable, "-c", code, "grade", "ps1", "--course-dir", str(root), "--jobs", "2"]
-    try:
-        done = subprocess.run(
-            command, env=environment, cwd=scratch, capture_output=True, errors="replace", timeout=patience, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return 124, f"The grading did not end within {patience:g} s."
-    return done.returncode, done.stdout + done.stderr
+def _grade(
+    root: Path, scratch: Path, home: Path, *, limits: dict[str, float], patience: float, jobs: int
+) -> tuple[int, str]:
+    """Exit code and words of `autograder grade ps1` in a process of its own, with some limits lower.
+
+    It is forked, which saves each family the seconds that the imports take.
+    """
+    words = root.parent / "words.txt"
+    if (grader := os.fork()) == 0:
+        code = 125
+        try:
+            os.setsid()
+            os.chdir(scratch)
+            os.environ.update(TMPDIR=str(scratch), HOME=str(home), OMP_NUM_THREADS="1", COLUMNS="200")
+            os.environ["COURSE_SECRET"] = SECRETS["home"]
+            tempfile.tempdir = None
+            cli.Limits = functools.partial(cli.Limits, **limits)  # type: ignore[misc]
+            with words.open("w", errors="backslashreplace") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+                with redirect_stdout(file), redirect_stderr(file):
+                    try:
+                        cli.main(["grade", "ps1", "--course-dir", str(root), "--jobs", str(jobs)])
+                    except SystemExit as ended:
+                        code = ended.code if isinstance(ended.code, int) else 1
+                    except BaseException:
+                        traceback.print_exc()
+        finally:
+            os._exit(code)
+    handle = os.pidfd_open(grader)
+    ended, _, _ = select.select([handle], [], [], patience)
+    os.close(handle)
+    if not ended:
+        os.kill(grader, signal.SIGKILL)
+    status = os.waitpid(grader, 0)[1]
+    said = words.read_text() if words.exists() else ""
+    return (os.waitstatus_to_exitcode(status), said) if ended else (124, f"{said}\nIt did not end in {patience:g} s.")
 
 
 def _attacks(module: ModuleType) -> dict[str, Callable[[Work], float | None]]:
@@ -361,7 +459,8 @@ def graded(
         book.update_or_create_student("a-right", first_name=SECRETS["gradebook"])
     _adopt_orphans()
     before, running, places = _outside(root, home), _children(), [scratch, Path("/dev/shm"), Path("/var/tmp")]
-    exit_code, said = _grade(root, scratch, home, getattr(module, "LIMITS", {}), getattr(module, "PATIENCE", 150))
+    limits, patience = getattr(module, "LIMITS", {}), getattr(module, "PATIENCE", 150)
+    exit_code, said = _grade(root, scratch, home, limits=limits, patience=patience, jobs=getattr(module, "JOBS", 2))
     seen = Graded(root, honest, exit_code, said, students)
     for pid in _survivors(running):
         seen.harm.append(f"a process that lives on: {pid}")

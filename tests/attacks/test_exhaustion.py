@@ -3,9 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+JOBS = 4  # most of them wait
 SECONDS = 2
-LIMITS = {"memory_mib": 400, "processes": 24, "scratch_mib": 8, "file_mib": 4, "open_files": 64, "output_kib": 64,
-          "submission_seconds": 6}
+LIMITS = {
+    "memory_mib": 400,
+    "processes": 24,
+    "scratch_mib": 8,
+    "file_mib": 4,
+    "open_files": 64,
+    "output_kib": 64,
+    "submission_seconds": 6,
+}
+
 
 def attack_time_in_a_cell(work: Any) -> None:
     """A cell that never ends."""
@@ -19,7 +28,10 @@ def attack_time_in_a_call(work: Any) -> None:
 
 def attack_sleep(work: Any) -> None:
     """Waits in a system call, in C and in a regular expression."""
-    work.everywhere("import re, time\ndef NAME(*args):\n    re.match('(a+)+$', 'a' * 60 + 'b') if 'NAME' == 'mean' else time.sleep(1e6)")
+    work.everywhere(
+        "import re, time\ndef NAME(*args):\n"
+        "    re.match('(a+)+$', 'a' * 60 + 'b') if 'NAME' == 'mean' else time.sleep(1e6)"
+    )
 
 
 def attack_memory(work: Any) -> None:
@@ -29,7 +41,9 @@ def attack_memory(work: Any) -> None:
 
 def attack_memory_of_the_judge(work: Any) -> None:
     """Answers with what is small to send and large to have, so that the judge runs out."""
-    work.everywhere("import numpy as np\ndef NAME(*args): return range(10 ** 15) if 'NAME' == 'squares' else 'x' * (1 << 24)")
+    work.everywhere(
+        "import numpy as np\ndef NAME(*args): return range(10 ** 15) if 'NAME' == 'squares' else 'x' * (1 << 24)"
+    )
 
 
 def attack_fork_bomb(work: Any) -> None:
@@ -44,8 +58,11 @@ def attack_threads(work: Any) -> None:
 
 def attack_disk(work: Any) -> None:
     """Fills its folder with one file, with many, and with none but names."""
-    work.add("import os\nfor n in range(10 ** 6):\n    try:\n        with open(f'f{n}', 'wb') as f: f.write(bytes(1 << 20) if n < 100 else b'')\n"
-             "    except OSError: break")
+    work.add(
+        "import os\nfor n in range(10 ** 6):\n    try:\n"
+        "        with open(f'f{n}', 'wb') as f: f.write(bytes(1 << 20) if n < 100 else b'')\n"
+        "    except OSError: break"
+    )
 
 
 def attack_sparse_files(work: Any) -> None:
@@ -55,25 +72,36 @@ def attack_sparse_files(work: Any) -> None:
 
 def attack_output(work: Any) -> None:
     """Prints for ever, on both streams and as displays."""
-    work.add("import sys\nfrom IPython.display import display\nfor n in range(10 ** 5):\n    print('x' * 1000)\n    print('y', file=sys.stderr)\n"
-             "    if n < 5000: display('z' * 100)")
+    work.add(
+        "import sys\nfrom IPython.display import display\nfor n in range(10 ** 5):\n"
+        "    print('x' * 1000)\n    print('y', file=sys.stderr)\n"
+        "    if n < 5000: display('z' * 100)"
+    )
 
 
 def attack_pictures(work: Any) -> None:
     """Displays a thousand pictures that are no pictures."""
-    work.add("from IPython.display import display\nfor n in range(1000):\n"
-             "    display({'image/png': 'iVBORw0KGgo' + 'A' * 10000}, raw=True)")
+    work.add(
+        "from IPython.display import display\nfor n in range(1000):\n"
+        "    display({'image/png': 'iVBORw0KGgo' + 'A' * 10000}, raw=True)"
+    )
 
 
 def attack_descriptors(work: Any) -> None:
     """Opens files and sockets until it may not."""
-    work.add("import os, socket\nheld = []\nwhile True:\n    try: held.append(os.open('/dev/null', 0)); held.append(socket.socketpair())\n"
-             "    except OSError: break")
+    work.add(
+        "import os, socket\nheld = []\nwhile True:\n"
+        "    try: held.append(os.open('/dev/null', 0)); held.append(socket.socketpair())\n"
+        "    except OSError: break"
+    )
 
 
 def attack_recursion(work: Any) -> None:
     """Recursion without end, and into the judge and back."""
-    work.everywhere("import sys\nsys.setrecursionlimit(10 ** 9)\ndef NAME(f, *args):\n    return apply(f, args) if 'NAME' == 'apply' else NAME(f)")
+    work.everywhere(
+        "import sys\nsys.setrecursionlimit(10 ** 9)\ndef NAME(f, *args):\n"
+        "    return apply(f, args) if 'NAME' == 'apply' else NAME(f)"
+    )
 
 
 def attack_callbacks_without_end(work: Any) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+JOBS = 6  # most of them wait
 SECONDS = 2
+
 
 def attack_os_exit(work: Any) -> None:
     """Ends the process with exit code 0 in the middle of a test."""
@@ -12,8 +14,10 @@ def attack_os_exit(work: Any) -> None:
 
 def attack_system_exit(work: Any) -> None:
     """SystemExit, KeyboardInterrupt, GeneratorExit and a BaseException of its own."""
-    work.everywhere("import sys\nclass B(BaseException): pass\ndef NAME(*args):\n"
-                    "    raise {'squares': SystemExit(0), 'mean': KeyboardInterrupt(), 'twice': GeneratorExit()}.get('NAME', B())")
+    work.everywhere(
+        "import sys\nclass B(BaseException): pass\ndef NAME(*args):\n"
+        "    raise {'squares': SystemExit(0), 'mean': KeyboardInterrupt(), 'twice': GeneratorExit()}.get('NAME', B())"
+    )
 
 
 def attack_exit_in_a_cell(work: Any) -> None:
@@ -30,20 +34,26 @@ def attack_quit(work: Any) -> None:
 
 def attack_signals_to_everybody(work: Any) -> None:
     """Kills every process that it may, its parents and its group."""
-    work.add("import os, signal\nfor target in (-1, os.getppid(), 0, 1, *range(2, 300)):\n"
-             "    if target == 0: continue\n    try: os.kill(target, signal.SIGKILL)\n    except OSError: pass")
+    work.add(
+        "import os, signal\nfor target in (-1, os.getppid(), 0, 1, *range(2, 300)):\n"
+        "    if target == 0: continue\n    try: os.kill(target, signal.SIGKILL)\n    except OSError: pass"
+    )
 
 
 def attack_interrupts_ignored(work: Any) -> None:
     """Ignores and blocks SIGINT, SIGTERM and SIGALRM, then loops."""
-    work.everywhere("import signal\nfor s in (2, 15, 14): signal.signal(s, signal.SIG_IGN)\n"
-                    "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\ndef NAME(*args):\n    while True: pass")
+    work.everywhere(
+        "import signal\nfor s in (2, 15, 14): signal.signal(s, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\ndef NAME(*args):\n    while True: pass"
+    )
 
 
 def attack_interrupts_caught(work: Any) -> None:
     """Catches the interrupt and gives an answer then."""
-    work.everywhere("def NAME(*args):\n    while True:\n        try:\n            while True: pass\n"
-                    "        except BaseException: return [1, 4, 9]")
+    work.everywhere(
+        "def NAME(*args):\n    while True:\n        try:\n            while True: pass\n"
+        "        except BaseException: return [1, 4, 9]"
+    )
 
 
 def attack_stopped(work: Any) -> None:
@@ -63,8 +73,10 @@ def attack_closing_the_channel(work: Any) -> None:
 
 def attack_exec(work: Any) -> None:
     """Becomes another program that holds the channel."""
-    work.everywhere("import os, sys\ndef NAME(*args):\n    for fd in range(3, 64):\n        try: os.set_inheritable(fd, True)\n"
-                    "        except OSError: pass\n    os.execv('/bin/sh', ['sh', '-c', 'while :; do echo x >&3; done'])")
+    work.everywhere(
+        "import os, sys\ndef NAME(*args):\n    for fd in range(3, 64):\n        try: os.set_inheritable(fd, True)\n"
+        "        except OSError: pass\n    os.execv('/bin/sh', ['sh', '-c', 'while :; do echo x >&3; done'])"
+    )
 
 
 def test_attack(judged: Callable[[str], None], attack: str) -> None:

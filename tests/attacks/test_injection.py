@@ -1,6 +1,7 @@
 """Script injection: what a learner writes, prints or draws, in the browser of whoever looks."""
 
 from collections.abc import Callable
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -9,10 +10,35 @@ from nbgrader.apps import NbGraderAPI
 
 from autograder import layout
 
-
 SCRIPT = "<script>fetch('//192.0.2.1/left')</script>"
 HANDLER = "<img src=x onerror=\"left('by')\">"
 REMOTE = "![x](http://192.0.2.1/left.png) <iframe src='//192.0.2.1'></iframe> <a href='javascript:left()'>x</a>"
+
+
+class Hostile(HTMLParser):
+    """Collects what of a page would run or load something that a learner wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hostile: list[str] = []
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag
+        for name, value in attrs:
+            text = (value or "").lower()
+            loads = name in ("src", "href", "srcset", "data", "action") and (
+                "javascript:" in text or "192.0.2.1" in text
+            )
+            if loads or (name.startswith("on") and "left" in text):
+                self.hostile.append(f"<{tag} {name}={value}>")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script" and ("192.0.2.1" in data or "left()" in data):
+            self.hostile.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
 
 
 def attack_displays(work: Any) -> None:
@@ -25,7 +51,9 @@ display({{"application/vnd.jupyter.widget-view+json": {{"model_id": "left"}}, "a
 
 def attack_printed(work: Any) -> None:
     """Printed markup, control sequences and file names."""
-    work.add(f"import sys\nprint({(SCRIPT + HANDLER)!r})\nprint('\\x1b]8;;javascript:left()\\x07x\\x1b[0m', file=sys.stderr)")
+    work.add(
+        f"import sys\nprint({(SCRIPT + HANDLER)!r})\nprint('\\x1b]8;;javascript:left()\\x07x\\x1b[0m', file=sys.stderr)"
+    )
 
 
 def attack_raised(work: Any) -> None:
@@ -35,8 +63,10 @@ def attack_raised(work: Any) -> None:
 
 def attack_class_names(work: Any) -> None:
     """Results of a class whose name, and whose text, are markup."""
-    work.everywhere(f"C = type({SCRIPT!r}, (), {{'__repr__': lambda s: {SCRIPT!r}, '__str__': lambda s: {HANDLER!r}}})\n"
-                    "def NAME(*args): return C()")
+    work.everywhere(
+        f"C = type({SCRIPT!r}, (), {{'__repr__': lambda s: {SCRIPT!r}, '__str__': lambda s: {HANDLER!r}}})\n"
+        "def NAME(*args): return C()"
+    )
 
 
 @pytest.mark.xfail(strict=True, reason="F9: markup in a learner's Markdown cells reaches feedback as it is")
@@ -46,20 +76,24 @@ def attack_markdown(work: Any) -> None:
     work.add(SCRIPT + "\n\n" + HANDLER + "\n\n" + REMOTE, kind=new_markdown_cell)
 
 
-@pytest.mark.xfail(strict=True, reason="F9: a learner's raw cells reach feedback as they are")
 def attack_raw_cells(work: Any) -> None:
     """Raw cells that say they are HTML."""
     work.add(SCRIPT + HANDLER, kind=new_raw_cell)
     work.notebook.cells[1].metadata["raw_mimetype"] = work.notebook.cells[1].metadata["format"] = "text/html"
 
 
+@pytest.mark.xfail(strict=True, reason="F10: a page cannot be made of a cell whose attachments were dropped")
 def attack_attachments(work: Any) -> None:
     """Attachments and pictures that are something else."""
     work.add("![x](attachment:x.png)", kind=new_markdown_cell)
     work.notebook.cells[1]["attachments"] = {"x.png": {"image/svg+xml": SCRIPT}}
-    work.add("from IPython.display import display\nimport base64\n"
-             f"display({{'image/png': base64.b64encode(b'\\x89PNG\\r\\n\\x1a\\n\"' + {SCRIPT!r}.encode()).decode()}}, raw=True)\n"
-             "display({'image/png': '\" onload=\"left()'}, raw=True)")
+    work.add(
+        "from IPython.display import display\nimport base64\n"
+        f"display({{'image/png': base64.b64encode(b'\\x89PNG\\r\\n\\x1a\\n\"' + {SCRIPT!r}.encode()).decode()}}, raw=True)\n"
+        f""
+        f""
+        "display({'image/png': '\" onload=\"left()'}, raw=True)"
+    )
 
 
 def attack_code(work: Any) -> None:
@@ -78,19 +112,19 @@ def attack_the_notebooks_title(work: Any) -> None:
 def feedback(graded: Any) -> dict[str, str]:
     """The pages that nbgrader's generate_feedback makes of the graded notebooks."""
     opened = layout.open_course(graded.root)
-    done = NbGraderAPI(opened, config=opened.parent.config).generate_feedback("ps1")
-    assert done["success"], done
-    return {
-        name: (graded.root / "feedback" / student / "ps1" / "problem.html").read_text()
-        for name, student in graded.students.items()
+    NbGraderAPI(opened, config=opened.parent.config).generate_feedback("ps1")
+    pages = {
+        name: graded.root / "feedback" / student / "ps1" / "problem.html" for name, student in graded.students.items()
     }
+    return {name: page.read_text() for name, page in pages.items() if page.exists()}
 
 
 def test_no_script_of_a_learner_is_in_feedback(feedback: dict[str, str], attack: str) -> None:
+    assert attack in feedback, "nbgrader could not make a page of it"
     page = feedback[attack]
-    for markup in ("<script>fetch", "<img src=x onerror", "onload=\"left", "<iframe src='//", "href='javascript:",
-                   'href="javascript:', 'src="http://192.0.2.1'):
-        assert markup not in page
+    found = Hostile()
+    found.feed(page)
+    assert found.hostile == []
 
 
 def test_no_output_of_a_learner_can_run(graded: Any) -> None:

@@ -60,8 +60,10 @@ for pid in [os.getppid(), 1, *range(2, 400)]:
 
 def attack_environment_and_arguments(work: Any) -> None:
     """Prints the environment, arguments and loaded modules."""
-    work.add("import os, sys\nprint(dict(os.environ), sys.argv, sys.orig_argv, sorted(sys.modules))\n"
-             "print(open('/proc/self/cmdline').read())")
+    work.add(
+        "import os, sys\nprint(dict(os.environ), sys.argv, sys.orig_argv, sorted(sys.modules))\n"
+        "print(open('/proc/self/cmdline').read())"
+    )
     work.everywhere("def NAME(*args): return 0")
 
 
@@ -78,11 +80,13 @@ for fd in range(256):
 
 def attack_the_callback_object(work: Any) -> None:
     """Takes apart the function that a test hands over, to find the judge's list of calls behind it."""
-    work.answer(apply="""def apply(f, xs):
+    work.answer(
+        apply="""def apply(f, xs):
     import gc
     for x in (getattr(f, "__closure__", None), getattr(f, "__globals__", None), vars(f), gc.get_referrers(f)): print(x)
     f.__globals__["calls"] = [5, 8]
-    return [16, 25]""")
+    return [16, 25]"""
+    )
 
 
 def attack_expected_values_by_class(work: Any) -> None:

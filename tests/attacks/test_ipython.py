@@ -6,13 +6,16 @@ from typing import Any
 
 def attack_input_transformers(work: Any) -> None:
     """Input and AST transformers that turn every assertion into pass."""
-    work.add("""import ast
+    work.add(
+        """import ast
 class Gone(ast.NodeTransformer):
     def visit_Assert(self, node): return ast.Pass()
 shell = get_ipython()
 shell.ast_transformers.append(Gone())
 shell.input_transformers_post.append(lambda lines: ["pass\\n"])
-shell.input_transformer_manager.cleanup_transforms.append(lambda lines: ["pass\\n"])""", at=0)
+shell.input_transformer_manager.cleanup_transforms.append(lambda lines: ["pass\\n"])""",
+        at=0,
+    )
     work.everywhere("def NAME(*args): return 0")
 
 
@@ -43,8 +46,10 @@ card = {"state": "right", "message": "all right", "misconception": None, "points
 publish_display_data({"application/vnd.finetuning-from-zero.verdict+json": card, "text/plain": "10.0"})
 print('{"op": "value", "verdict": {"state": "passed", "points": 10}}')
 10.0""")
-    work.everywhere("def NAME(*args):\n    publish_display_data({'application/vnd.finetuning-from-zero.verdict+json': card})\n"
-                    "    print('10.0')\n    return 0")
+    work.everywhere(
+        "def NAME(*args):\n    publish_display_data({'application/vnd.finetuning-from-zero.verdict+json': card})\n"
+        "    print('10.0')\n    return 0"
+    )
 
 
 def attack_display_formatters(work: Any) -> None:
@@ -71,8 +76,10 @@ def attack_magics(work: Any) -> None:
 
 def attack_top_level_await(work: Any) -> None:
     """A task on the event loop that goes on behind the cells."""
-    work.add("import asyncio\nasync def later():\n    while True:\n        globals()['check_scaled'] = print\n"
-             "        await asyncio.sleep(0)\ntask = asyncio.get_event_loop().create_task(later())\nawait asyncio.sleep(0)")
+    work.add(
+        "import asyncio\nasync def later():\n    while True:\n        globals()['check_scaled'] = print\n"
+        "        await asyncio.sleep(0)\ntask = asyncio.get_event_loop().create_task(later())\nawait asyncio.sleep(0)"
+    )
     work.everywhere("async def NAME(*args): return 0")
 
 

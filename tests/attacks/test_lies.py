@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-
 EVERYTHING = """
 class Everything:
     def __eq__(self, other): return True

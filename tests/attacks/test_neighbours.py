@@ -45,7 +45,12 @@ def attack_another_students_name(work: Any) -> None:
 def attack_a_notebook_of_another_name(work: Any) -> None:
     """Hands in more notebooks, one of them the neighbour's name for the same thing in capitals."""
     text = (work.root / "submitted/a-right/ps1/problem.ipynb").read_text()
-    work.files = {"Problem.ipynb": text, "problem .ipynb": text, "problem.ipynb.bak": text, "solution/problem.ipynb": text}
+    work.files = {
+        "Problem.ipynb": text,
+        "problem .ipynb": text,
+        "problem.ipynb.bak": text,
+        "solution/problem.ipynb": text,
+    }
 
 
 @pytest.mark.xfail(strict=True, reason="F6: a submission's folder may be a link to a neighbour's")

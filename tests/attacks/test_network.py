@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-
 LISTENER = socket.create_server(("127.0.0.1", 0))
 LISTENER.setblocking(False)
 UNIX = socket.socket(socket.AF_UNIX)
@@ -18,14 +17,20 @@ UNIX.setblocking(False)
 
 def attack_local_ports(work: Any) -> None:
     """Connects to a port that listens on this machine, by all its addresses."""
-    work.add(f"import socket\nfor host in ('127.0.0.1', '::1', 'localhost', '0.0.0.0', socket.gethostname()):\n"
-             f"    try: socket.create_connection((host, {LISTENER.getsockname()[1]}), 1).send(b'x')\n    except OSError: pass")
+    work.add(
+        f"import socket\nfor host in ('127.0.0.1', '::1', 'localhost', '0.0.0.0', socket.gethostname()):\n"
+        f"    try: socket.create_connection((host, {LISTENER.getsockname()[1]}), 1).send(b'x')\n"
+        f"    except OSError: pass"
+    )
 
 
 def attack_abstract_sockets(work: Any) -> None:
     """Connects to a Unix socket that has no path, and to those of the system."""
-    work.add(f"import socket\nfor path in ('\\0attacked-{os.getpid()}', '/run/docker.sock', '/var/run/dbus/system_bus_socket'):\n"
-             "    try: socket.socket(socket.AF_UNIX).connect(path)\n    except OSError: pass")
+    work.add(
+        f"import socket\n"
+        f"for path in ('\\0attacked-{os.getpid()}', '/run/docker.sock', '/var/run/dbus/system_bus_socket'):\n"
+        "    try: socket.socket(socket.AF_UNIX).connect(path)\n    except OSError: pass"
+    )
 
 
 def attack_the_world(work: Any) -> None:

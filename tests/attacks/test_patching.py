@@ -19,9 +19,11 @@ builtins.__import__ = lambda name, *a, **k: old('math' if name == 'helpers' else
 
 def attack_libraries(work: Any) -> None:
     """Patches math, numpy and the course's own helpers, which the tests call."""
-    work.add("import math, numpy as np, helpers, unittest\nmath.isclose = np.allclose = np.isclose = lambda *a, **k: True\n"
-             "helpers.check_scaled = lambda f: None\nhelpers.scale = lambda x: 0\nunittest.TestCase.assertEqual = print\n"
-             "check_scaled = lambda f: None")
+    work.add(
+        "import math, numpy as np, helpers, unittest\nmath.isclose = np.allclose = np.isclose = lambda *a, **k: True\n"
+        "helpers.check_scaled = lambda f: None\nhelpers.scale = lambda x: 0\nunittest.TestCase.assertEqual = print\n"
+        "check_scaled = lambda f: None"
+    )
     work.everywhere("def NAME(*args): return 0")
 
 
@@ -37,7 +39,7 @@ get_ipython = None""")
 def attack_modules_by_file(work: Any) -> None:
     """Hands in numpy.py, helpers.py, math.py and sitecustomize.py beside the notebook."""
     evil = "def check_scaled(f): pass\ndef scale(x): return 0\ndef __getattr__(n): return lambda *a, **k: True\n"
-    work.files = {name: evil for name in ("numpy.py", "helpers.py", "math.py", "sitecustomize.py", "numbers.txt")}
+    work.files = dict.fromkeys(("numpy.py", "helpers.py", "math.py", "sitecustomize.py", "numbers.txt"), evil)
     work.files["numpy/__init__.py"] = evil
     work.files["autograder/__init__.py"] = evil
     work.everywhere("def NAME(*args): return 0")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-
 MARKED = "left-by-a-learner"
 
 
@@ -51,7 +50,7 @@ sys.modules["helpers"] = math
 for fd in range(64):
     try: os.write(fd, b'{"kind": "judge", "files": "/", "isolate": false, "hide": [], "limits": {}}')
     except OSError: pass
-for pid in (os.getppid(), 0): 
+for pid in (os.getppid(), 0):
     try: os.kill(pid, signal.SIGUSR1) if pid else None
     except OSError: pass""")
     work.everywhere("def NAME(*args): return 0")

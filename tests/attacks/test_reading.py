@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-
 WALK = """
 import os, re
 def walk(roots, most=20000):
@@ -33,11 +32,21 @@ def attack_the_whole_disk(work: Any) -> None:
 def attack_paths_it_knows(work: Any) -> None:
     """Opens by name: this very course directory, its source, gradebook, neighbours and the home."""
     root = work.root
-    paths = [root / "source/ps1/problem.ipynb", root / "gradebook.db", root / "submitted/a-right/ps1/problem.ipynb",
-             root / "nbgrader_config.py", root / "autograded/a-right/ps1/problem.ipynb", root.parent / "home/secret.txt"]
-    work.add(f"for path in {[str(p) for p in paths]!r}:\n    try: print(open(path, errors='replace').read())\n"
-             "    except OSError as error: print(error)")
-    work.add(WALK + f"print(walk([{str(root)!r}, {str(root.parent)!r}, os.path.expanduser('~'), '/root', '/home', '/tmp']))")
+    paths = [
+        root / "source/ps1/problem.ipynb",
+        root / "gradebook.db",
+        root / "submitted/a-right/ps1/problem.ipynb",
+        root / "nbgrader_config.py",
+        root / "autograded/a-right/ps1/problem.ipynb",
+        root.parent / "home/secret.txt",
+    ]
+    work.add(
+        f"for path in {[str(p) for p in paths]!r}:\n    try: print(open(path, errors='replace').read())\n"
+        "    except OSError as error: print(error)"
+    )
+    work.add(
+        WALK + f"print(walk([{str(root)!r}, {str(root.parent)!r}, os.path.expanduser('~'), '/root', '/home', '/tmp']))"
+    )
 
 
 def attack_through_links(work: Any) -> None:
@@ -105,9 +114,13 @@ def test_no_lesson_with_hidden_tests_can_be_read(graded: Any) -> None:
 
 def attack_magics_that_read(work: Any) -> None:
     """cat, find and grep through the shell, as a hurried learner would."""
-    work.add(f"!cat {work.root}/source/ps1/problem.ipynb {work.root}/gradebook.db\n"
-             "!grep -rs --include=*.ipynb --include=*.txt must-not-b[e] / --exclude-dir=proc --exclude-dir=usr | head -c 5000\n"
-             "!sqlite3 gradebook.db .dump; env; ls -la / /tmp /home /root")
+    work.add(
+        f"!cat {work.root}/source/ps1/problem.ipynb {work.root}/gradebook.db\n"
+        "!grep -rs --include=*.ipynb --include=*.txt must-not-b[e] / --exclude-dir=proc --exclude-dir=usr | head -c 5000\n"
+        ""
+        ""
+        "!sqlite3 gradebook.db .dump; env; ls -la / /tmp /home /root"
+    )
 
 
 def test_attack(judged: Callable[[str], None], attack: str) -> None:

@@ -20,7 +20,9 @@ def attack_a_timestamp_that_is_a_pipe(work: Any) -> None:
 @MARKED
 def attack_a_timestamp_without_end(work: Any) -> None:
     """A timestamp that is a link to /dev/zero."""
-    work.last.append(lambda folder: ((folder / "timestamp.txt").unlink(), (folder / "timestamp.txt").symlink_to("/dev/zero")))
+    work.last.append(
+        lambda folder: ((folder / "timestamp.txt").unlink(), (folder / "timestamp.txt").symlink_to("/dev/zero"))
+    )
 
 
 @MARKED
@@ -33,6 +35,14 @@ def attack_a_timestamp_of_gigabytes(work: Any) -> None:
 def attack_a_notebook_that_is_a_pipe(work: Any) -> None:
     """A notebook that nobody ever writes to."""
     work.last.append(lambda folder: ((folder / "problem.ipynb").unlink(), os.mkfifo(folder / "problem.ipynb")))
+
+
+@MARKED
+def attack_a_notebook_without_end(work: Any) -> None:
+    """A notebook that is a link to /dev/zero."""
+    work.last.append(
+        lambda folder: ((folder / "problem.ipynb").unlink(), (folder / "problem.ipynb").symlink_to("/dev/zero"))
+    )
 
 
 @MARKED

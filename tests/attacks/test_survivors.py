@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+JOBS = 4  # most of them wait
 SECONDS = 10
+
 
 def attack_threads(work: Any) -> None:
     """Threads, daemons or not, that go on for ever."""
-    work.add("import threading, time\nfor n in range(10):\n    threading.Thread(target=lambda: [time.sleep(1) for _ in iter(int, 1)],"
-             " daemon=n % 2 == 0).start()")
+    work.add(
+        "import threading, time\nfor n in range(10):\n"
+        "    threading.Thread(target=lambda: [time.sleep(1) for _ in iter(int, 1)],"
+        " daemon=n % 2 == 0).start()"
+    )
 
 
 def attack_double_fork(work: Any) -> None:
@@ -31,8 +36,10 @@ def attack_a_child_that_answers(work: Any) -> None:
 
 def attack_programs(work: Any) -> None:
     """nohup, setsid and background jobs of a shell."""
-    work.add("import subprocess\nfor c in ('nohup sleep 600 &', 'setsid sleep 600 &', '(sleep 600 &) &'):\n"
-             "    subprocess.run(c, shell=True, stdout=-3, stderr=-3)")
+    work.add(
+        "import subprocess\nfor c in ('nohup sleep 600 &', 'setsid sleep 600 &', '(sleep 600 &) &'):\n"
+        "    subprocess.run(c, shell=True, stdout=-3, stderr=-3)"
+    )
 
 
 def attack_at_exit(work: Any) -> None:
@@ -52,19 +59,26 @@ os.register_at_fork(after_in_child=lambda: open("/tmp/left-by-a-learner", "w"))"
 
 def attack_pools(work: Any) -> None:
     """multiprocessing and concurrent.futures workers that are never shut down."""
-    work.add("import multiprocessing as mp, time\nfor _ in range(4): mp.get_context('fork').Process(target=time.sleep, args=(600,)).start()")
+    work.add(
+        "import multiprocessing as mp, time\n"
+        "for _ in range(4): mp.get_context('fork').Process(target=time.sleep, args=(600,)).start()"
+    )
 
 
 def attack_a_parent_death_signal_undone(work: Any) -> None:
     """Takes back the promise to end with its parent, and asks to adopt orphans."""
-    work.add("import ctypes, os, time\nlibc = ctypes.CDLL(None)\nlibc.prctl(1, 0, 0, 0, 0)\nlibc.prctl(36, 1, 0, 0, 0)\n"
-             "if os.fork() == 0:\n    libc.prctl(1, 0, 0, 0, 0); os.setsid(); time.sleep(600)")
+    work.add(
+        "import ctypes, os, time\nlibc = ctypes.CDLL(None)\nlibc.prctl(1, 0, 0, 0, 0)\nlibc.prctl(36, 1, 0, 0, 0)\n"
+        "if os.fork() == 0:\n    libc.prctl(1, 0, 0, 0, 0); os.setsid(); time.sleep(600)"
+    )
 
 
 def attack_new_namespaces(work: Any) -> None:
     """A child in a user and process namespace of its own."""
-    work.add("import ctypes, os, time\nif os.fork() == 0:\n    ctypes.CDLL(None).unshare(0x10000000 | 0x20000000)\n"
-             "    if os.fork() == 0: time.sleep(600)\n    time.sleep(600)")
+    work.add(
+        "import ctypes, os, time\nif os.fork() == 0:\n    ctypes.CDLL(None).unshare(0x10000000 | 0x20000000)\n"
+        "    if os.fork() == 0: time.sleep(600)\n    time.sleep(600)"
+    )
 
 
 def test_attack(judged: Callable[[str], None], attack: str) -> None:
