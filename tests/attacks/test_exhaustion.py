@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 JOBS = 4  # most of them wait
-SECONDS = 2
+SECONDS = 4
 LIMITS = {
     "memory_mib": 400,
     "processes": 24,
@@ -12,7 +12,7 @@ LIMITS = {
     "file_mib": 4,
     "open_files": 64,
     "output_kib": 64,
-    "submission_seconds": 6,
+    "submission_seconds": 12,
 }
 
 

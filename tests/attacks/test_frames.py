@@ -111,7 +111,8 @@ def attack_callbacks_that_were_not_given(work: Any) -> None:
         GRAB
         + """
 for n in range(-2, 9):
-    sock.sendall(frame({"op": "callback", "number": n, "value": ["l", 0, [["t", [5]], ["d", 1, "dict", []]]], "news": [],
+    sock.sendall(frame({"op": "callback", "number": n, "value": ["l", 0, [["t", [5]], ["d", 1, "dict", []]]],
+        "news": [],
         "containers": []}))"""
     )
     work.everywhere("def NAME(*args): return 0")

@@ -46,7 +46,8 @@ def attack_displays(work: Any) -> None:
     work.add(f"""from IPython.display import *
 display(HTML({SCRIPT!r}), Javascript("left()"), SVG('<svg xmlns="http://www.w3.org/2000/svg" onload="left()"/>'),
         Markdown({HANDLER!r}), Latex("$\\\\href{{javascript:left()}}{{x}}$"))
-display({{"application/vnd.jupyter.widget-view+json": {{"model_id": "left"}}, "application/javascript": "left()"}}, raw=True)""")
+display({{"application/vnd.jupyter.widget-view+json": {{"model_id": "left"}},
+         "application/javascript": "left()"}}, raw=True)""")
 
 
 def attack_printed(work: Any) -> None:
@@ -89,9 +90,8 @@ def attack_attachments(work: Any) -> None:
     work.notebook.cells[1]["attachments"] = {"x.png": {"image/svg+xml": SCRIPT}}
     work.add(
         "from IPython.display import display\nimport base64\n"
-        f"display({{'image/png': base64.b64encode(b'\\x89PNG\\r\\n\\x1a\\n\"' + {SCRIPT!r}.encode()).decode()}}, raw=True)\n"
-        f""
-        f""
+        f"picture = b'\\x89PNG\\r\\n\\x1a\\n\"' + {SCRIPT!r}.encode()\n"
+        "display({'image/png': base64.b64encode(picture).decode()}, raw=True)\n"
         "display({'image/png': '\" onload=\"left()'}, raw=True)"
     )
 

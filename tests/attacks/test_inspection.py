@@ -39,7 +39,9 @@ try:
         for line in maps:
             start, end = (int(n, 16) for n in line.split()[0].split("-"))
             if "rw" in line and end - start < 1 << 28:
-                try: mem.seek(start); found += re.findall(b"[a-z]+-must-not" + b"-be-seen-[a-z]+", mem.read(end - start))
+                try:
+                    mem.seek(start)
+                    found += re.findall(b"[a-z]+-must-not" + b"-be-seen-[a-z]+", mem.read(end - start))
                 except (OSError, ValueError): pass
 except OSError as error: print(error)
 print(found)""")

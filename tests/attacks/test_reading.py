@@ -54,7 +54,8 @@ def attack_through_links(work: Any) -> None:
     work.add(f"""import os
 root = {str(work.root)!r}
 os.symlink(root, "out")
-for base in ("out", "/proc/self/root" + root, "/proc/1/root" + root, "/proc/self/cwd/../.." + root, "//" + root, "../../.." + root):
+for base in ("out", "/proc/self/root" + root, "/proc/1/root" + root,
+             "/proc/self/cwd/../.." + root, "//" + root, "../../.." + root):
     for name in ("/gradebook.db", "/source/ps1/problem.ipynb", "/submitted/a-right/ps1/problem.ipynb"):
         try: print(open(base + name, errors="replace").read())
         except OSError as error: pass
@@ -116,7 +117,8 @@ def attack_magics_that_read(work: Any) -> None:
     """cat, find and grep through the shell, as a hurried learner would."""
     work.add(
         f"!cat {work.root}/source/ps1/problem.ipynb {work.root}/gradebook.db\n"
-        "!grep -rs --include=*.ipynb --include=*.txt must-not-b[e] / --exclude-dir=proc --exclude-dir=usr | head -c 5000\n"
+        "!grep -rs --include=*.ipynb --include=*.txt must-not-b[e] /"
+        " --exclude-dir=proc --exclude-dir=usr | head -c 5000\n"
         ""
         ""
         "!sqlite3 gradebook.db .dump; env; ls -la / /tmp /home /root"
