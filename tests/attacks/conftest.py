@@ -320,6 +320,8 @@ def _hash(folder: Path) -> dict[str, str]:
             continue
         if path.is_symlink() or not path.is_file():
             found[str(path)] = str(path.readlink()) if path.is_symlink() else "folder"
+        elif path.stat().st_size > 2**26:
+            found[str(path)] = f"{path.stat().st_size} bytes"
         else:
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

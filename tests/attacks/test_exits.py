@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-JOBS = 6  # most of them wait
+JOBS = 2  # more would let those that spin starve the neighbours
 SECONDS = 6  # the neighbours need some of it on a busy machine
 
 
