@@ -30,7 +30,7 @@ class Report:
 
     ``notebook`` is the graded notebook (the instructor's cells restored, outputs as they came); ``manual`` are
     cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``private_mib``
-    is the most memory that the learner's process had for itself, or None where the system does not say.
+    is the most memory that judge and sandbox together can have had for themselves, None where no system says.
     """
 
     verdicts: list[Verdict]
@@ -91,6 +91,7 @@ def grade(
     else:
         with Pair(process, Place(files, isolate, hide), limits) as pair:
             report = _report(todo, pair, limits)
+            report.private_mib = pair.private_mib
     _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, submission, limits, isolate)

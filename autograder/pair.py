@@ -29,6 +29,7 @@ class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
 
     def __init__(self, process: Warm, place: Place, limits: Limits) -> None:
+        self.private_mib: float | None = None
         self._limits = limits
         self._isolated = place.isolate
         self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
@@ -75,11 +76,19 @@ class Pair:
             return
         end = time.monotonic() + self._limits.submission_seconds
         for _ in plan.steps:
+            self._look()
             left = end - time.monotonic()
             message, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
             yield message, in_time
             if message is None:
                 return
+        self._look()
+
+    def _look(self) -> None:
+        """Notes how much memory both processes have taken until now."""
+        both = [process.touched_mib() for process in self._processes]
+        if None not in both:
+            self.private_mib = max(self.private_mib or 0.0, round(sum(filter(None, both)), 1))
 
     def _next(self, seconds: float) -> tuple[dict[str, Any] | None, bool]:
         """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""

@@ -76,10 +76,10 @@ class _Module:
 
     def __init__(self, module: Any, description: list[Any]) -> None:
         self.description = description
-        self._look = None if any(type(v) in (list, tuple) for v in vars(module).values()) else _look(module)
+        self._look = None if any(map(_is_nested, vars(module).values())) else _look(module)
 
     def same(self, module: Any) -> bool:
-        """Whether a module is surely as it was; one with lists among its settings may have changed within them."""
+        """Whether a module is surely as it was; one with lists within its settings' lists may have changed there."""
         if self._look is None:
             return False
         now = _look(module)
@@ -91,7 +91,15 @@ def _look(module: Any) -> list[Any]:
     own = vars(module)
     parameters, buffers, children = own["_parameters"], own["_buffers"], own["_modules"]
     tables = *parameters, *parameters.values(), *buffers, *buffers.values(), *children, *children.values()
-    return [*own, *own.values(), *tables, *own["_non_persistent_buffers_set"]]
+    held = [*own, *own.values(), *tables, *own["_non_persistent_buffers_set"]]
+    for value in own.values():
+        if type(value) is list:
+            held += value
+    return held
+
+
+def _is_nested(value: Any) -> bool:
+    return type(value) in (list, tuple) and any(type(item) in (list, tuple) for item in value)
 
 
 def kind_of(value: Any) -> str | None:
@@ -188,9 +196,11 @@ class Shared:
 
     def dead(self) -> list[int]:
         """Numbers of objects that are gone here since the last call; they are forgotten."""
-        gone = [number for number, found in self._objects.items() if found() is None]
-        self.forget(gone)
-        return gone
+        dead: list[int] = []
+        while gone := [number for number, found in self._objects.items() if found() is None]:
+            self.forget(gone)  # what was known of a module may have been all that held its layers
+            dead += gone
+        return dead
 
     def forget(self, numbers: list[int]) -> None:
         if not numbers:
@@ -302,6 +312,10 @@ class Shared:
 
     def _module(self, module: Any) -> _Module:
         return _Module(module, self._describe(module))
+
+    def description(self, module: Any) -> list[Any]:
+        """What a module that both ends have holds, as JSON."""
+        return self._known[self._numbers[id(module)]].description
 
     def _describe(self, module: Any) -> list[Any]:
         """[settings, parameters, buffers, children] of a module, as JSON, in their order."""

@@ -323,6 +323,7 @@ class Client:
 
     def _send(self, op: str, payload: Any) -> list[Any]:
         writer = Writer(lambda value: None)
+        dead = self._shared.dead()
         containers, contents = _open(payload, self._live)
         index = {id(container): i for i, container in enumerate(containers)}
         kinds = [type(c).__name__ if type(c) is not np.ndarray else writer.write(c) for c in containers]
@@ -338,7 +339,7 @@ class Client:
             message["watched"] = self.files.names()
             changed = self.files.changes()
             message["files"] = [[name, _buffer(content, writer)] for name, content in changed.items()]
-        gone = {"dead": self._shared.dead(), "dropped": dropped, "released": released}
+        gone = {"dead": dead, "dropped": dropped, "released": released}
         self._shared.sent(self._channel.send(message | gone, writer.buffers))
         return containers
 
@@ -545,7 +546,7 @@ class _JudgeShared(Shared):
         code = writer.buffer(self._client.dump(new)) if new else None
         more = {i: inside for i, module in enumerate(modules) if (inside := machinery(module))}
         insides = writer.buffer(self._client.dump(more)) if more else None
-        return [code, insides, [[self._classes[type(module)], self._describe(module)] for module in modules]]
+        return [code, insides, [[self._classes[type(module)], self.description(module)] for module in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         """Modules that the learner made: torch.nn's own where that is all they are, else such as ask."""

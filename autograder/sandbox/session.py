@@ -429,7 +429,7 @@ class _SandboxShared(Shared):
 
     def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
         """Modules the learner made: of each its classes, whether it is nothing but data, and what it holds."""
-        return [[[self._session._class(type(module)), is_data(module), self._describe(module)] for module in modules]]
+        return [[[self._session._class(type(module)), is_data(module), self.description(module)] for module in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         code, inside, made = fields
