@@ -25,6 +25,7 @@ from autograder.hidden import Delimiters
 from autograder.outputs import readable
 from autograder.sanitise import attachments
 
+BESIDE = "autograder_beside_learner"  # True in the metadata of a source's test that may run beside learners' code
 PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
 
 
@@ -43,7 +44,7 @@ class Step:
     judge: str | None = None
     sandbox: str | None = None
     grade_id: str | None = None  # of a test cell
-    points: float = 0.0
+    points: float = 0.0  # of a test cell; one that the sandbox runs, and no judge, is not tamper-proof
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,8 @@ def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
     if cell.cell_type != "code":
         return Step(restored)
     if utils.is_grade(cell):
-        return Step(restored, judge=cell.source, grade_id=meta["grade_id"], points=float(meta["points"]))
+        side = "sandbox" if cell.metadata.get(BESIDE) is True else "judge"
+        return Step(restored, grade_id=meta["grade_id"], points=float(meta["points"]), **{side: cell.source})
     if PASSED_OVER in cell.metadata.get("tags", []):
         restored.source = theirs.source if theirs is not None else cell.source
         return Step(restored)

@@ -37,7 +37,7 @@ from autograder.live import Live, refill
 from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
 from autograder.shared import Shared, kind_of, machinery
-from autograder.shell import code_name
+from autograder.shell import CellRun, code_name
 from autograder.wire import Reader, Writer, is_plain_array, torch_module
 
 STALLED = 30.0  # seconds that half a message may take
@@ -111,6 +111,16 @@ class Client:
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         said = self._ask("run", source)
         return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
+
+    def test(self, source: str) -> CellRun:
+        """Runs a test there, and believes what is said of how it went."""
+        said = self._ask("test", source)
+        if type(said) is not dict or type(said.get("outputs")) is not list:
+            raise WireError("The sandbox said of a test what cannot be read.")
+        error = said.get("error")
+        value = said.get("value")
+        outputs = [output for output in said["outputs"] if type(output) is dict]
+        return CellRun(outputs, None if error is None else self._raised(error), value if type(value) is str else None)
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""

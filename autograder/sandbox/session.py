@@ -241,6 +241,10 @@ class Session:
         names = self._shell.user_ns
         if op == "run":
             return {"outputs": self._shell.run(payload).outputs}
+        if op == "test":
+            run = self._shell.run(payload)
+            error = None if run.error is None else self.describe(run.error)
+            return {"outputs": run.outputs, "value": run.value, "error": error}
         if op == "names":
             return {name: names[name] for name in payload if name in names}
         if op == "bind":

@@ -521,7 +521,11 @@ def test_the_graded_notebook_shows_what_happened(attempt: Attempt) -> None:
 
 def test_seeds_are_the_same_every_time_and_on_both_sides(attempt: Attempt) -> None:
     answer = "import random, numpy\ndef f(): return random.random(), numpy.random.rand(), hash('text')"
-    tests = ["import random, numpy\nassert f() == (random.random(), numpy.random.rand(), hash('text'))\nprint(f())"]
+    seeded = "random.seed(1), numpy.random.seed(1)"
+    test = (
+        f"import random, numpy\n{seeded}\nmine = f()\n{seeded}\nassert mine == (random.random(), numpy.random.rand(), "
+    )
+    tests = [test + "hash('text'))", "print(f())"]
     shown = {attempt(answer, tests, answer).notebook.cells[-1].outputs[0].text for _ in range(2)}
     assert len(shown) == 1
 
@@ -600,3 +604,20 @@ def test_hostile_text_in_a_value_is_only_text(attempt: Attempt) -> None:
     (verdict,) = report.verdicts
     assert verdict.state is State.ERROR and "[/red] <script>" in verdict.message and "\x1b" not in verdict.message
     json.dumps(report.notebook).encode()
+
+
+def test_a_test_that_may_run_beside_the_learners_code_does_and_is_marked(
+    cells: SimpleNamespace, graded: Callable[..., Report]
+) -> None:
+    """One that looks into the learner's interpreter: split, it fails; beside the learner's code it can pass."""
+    looks = cells.test("looks", "import sys\nassert sys.modules['__main__'].answer() == 42 and 'answer' in vars()", 2)
+    looks.metadata["autograder_beside_learner"] = True
+    split = cells.test("split", "assert answer() == 42", 1)
+    source = cells.notebook(cells.solution("answer", cells.solved("def answer():\n    return 42")), looks, split)
+    right = cells.notebook(cells.solution("answer", "def answer():\n    return 42"), looks, split)
+    wrong = cells.notebook(cells.solution("answer", "def answer():\n    return 7"), looks, split)
+    stub = cells.notebook(cells.solution("answer", "raise NotImplementedError"), looks, split)
+    for submitted, points in ((right, [2, 1]), (wrong, [0, 0]), (stub, [0, 0])):
+        report = graded(source, submitted)
+        assert [v.points for v in report.verdicts] == points
+        assert [v.tamper_proof for v in report.verdicts] == [False, True]
