@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -76,9 +77,26 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None:
         pass
 
-    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
-        entry = {"output_type": "error", "ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
-        self.run_now.outputs.append(entry)
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Keeps an error with the lines of the cells that it passed, as Python itself would print them.
+
+        IPython's own tracebacks, with their colours and contexts, take longer than many a notebook's cells.
+        """
+        kind, error, where = exc_tuple or sys.exc_info()
+        if kind is None or error is None:
+            return
+        told = traceback.TracebackException(kind, error, where, compact=True)
+        frames = [frame for frame in told.stack if frame.filename.startswith("<ipython-input")]
+        told.stack = traceback.StackSummary.from_list(frames)
+        try:
+            text = str(error)
+        except BaseException:  # it may be of a learner's class
+            text = ""
+        entry = {"output_type": "error", "ename": kind.__name__, "evalue": text}
+        self.run_now.outputs.append({**entry, "traceback": "".join(told.format()).splitlines()})
+
+    def showsyntaxerror(self, filename: Any = None, running_compiled_code: bool = False) -> None:
+        self.showtraceback()
 
     def run(self, source: str) -> CellRun:
         """Runs a cell to its end, whatever it raises."""
