@@ -7,7 +7,11 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import shutil
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +69,7 @@ def grade(
     limits: Limits | None = None,
     isolate: bool = True,
     hide: tuple[Path, ...] = (),
+    extra: Mapping[str, Path] | None = None,
 ) -> Report:
     """Grades one submitted notebook.
 
@@ -76,6 +81,8 @@ def grade(
     process: a warm process with the assignment's libraries.
     isolate: shut the learner's code in. Without, it runs with the grader's own rights.
     hide: folders and files that shut-in code must not see, though they lie among the libraries.
+    extra: the learner's own files, by their names in the folder. The learner's code gets all of them; the tests get
+        those that are plain data, and none that Python could import or a reader could run.
 
     Never raises for what a submission holds or does: that becomes verdicts.
     """
@@ -86,11 +93,38 @@ def grade(
     except Unreadable as error:
         report = _unreadable(source, str(error))
     else:
-        with Pair(process, Place(files, isolate, hide), limits) as pair:
+        with (
+            _with_extra(files, extra or {}) as (learners, judges),
+            Pair(process, Place(learners, isolate, hide), limits, judges) as pair,
+        ):
             report = _report(todo, pair, limits)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, submission, limits, isolate)
     return report
+
+
+# What a test may read of a learner's own files: formats whose readers run nothing.
+DATA = frozenset({".csv", ".tsv", ".txt", ".json", ".md", ".png", ".jpg", ".jpeg", ".gif", ".wav"})
+
+
+@contextmanager
+def _with_extra(files: Path, extra: Mapping[str, Path]) -> Iterator[tuple[Path, Path]]:
+    """Folders with the assignment's files and the learner's own: all of them, and those that a test may read."""
+    if not extra:
+        yield files, files
+        return
+    with tempfile.TemporaryDirectory(prefix="extra-") as made:
+        Path(made).chmod(0o755)  # shut-in code is nobody's
+        learners, judges = Path(made, "learner"), Path(made, "judge")
+        for folder in (learners, judges):
+            shutil.copytree(files, folder)
+            for name, path in extra.items():
+                data = Path(name).suffix.lower() in DATA and not (files / name).exists()
+                if folder == learners or data:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).unlink(missing_ok=True)
+                    shutil.copyfile(path, folder / name, follow_symlinks=False)
+        yield learners, judges
 
 
 def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:

@@ -45,7 +45,8 @@ def expect_assignment(course: CourseDirectory, assignment: Assignment) -> None:
 def is_graded(course: CourseDirectory, assignment: Assignment, submission: Submission) -> bool:
     """Whether this submission, and no newer one, was graded before."""
     folder = _autograded(course, assignment, submission)
-    if not folder.is_dir():
+    there = {name for name in assignment.notebooks if submission.notebook(name)}
+    if not folder.is_dir() or (assignment.left and any(not (folder / f"{name}.ipynb").is_file() for name in there)):
         return False
     graded, submitted = timestamp(course, folder), timestamp(course, submission.folder)
     return submitted is None or (graded is not None and graded >= submitted)
@@ -99,7 +100,10 @@ def _write_autograded(
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as made:
         folder = Path(made, target.name)
         folder.mkdir()
-        for relative, path in assignment.files.items():
+        for name in assignment.left:  # by --notebook, say: their grading stands
+            if (graded := target / f"{name}.ipynb").is_file():
+                shutil.copyfile(graded, folder / f"{name}.ipynb")
+        for relative, path in {**assignment.files, **submission.extra}.items():
             (folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / relative)
         for name, report in reports.items():

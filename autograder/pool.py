@@ -47,12 +47,19 @@ def grade_all(
         def one(submission: Submission) -> tuple[Submission, Reports]:
             reports: Reports = {}
             for name, source in assignment.notebooks.items():
-                path = submission.folder / f"{name}.ipynb"
-                if not path.exists() and not path.is_symlink():
+                path = submission.notebook(name)
+                if path is None:
                     reports[name] = None
                     continue
                 reports[name] = grade(
-                    source, path, files=Path(folder), process=process, limits=limits, isolate=isolate, hide=hide
+                    source,
+                    path,
+                    files=Path(folder),
+                    extra=submission.extra,
+                    process=process,
+                    limits=limits,
+                    isolate=isolate,
+                    hide=hide,
                 )
             return submission, reports
 
