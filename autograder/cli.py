@@ -159,6 +159,10 @@ def run(app: NbGrader, assignment: str) -> bool:
             if todo and task.notebooks
             else ()
         ):
+            for graded_notebook in filter(None, reports.values()):
+                for limit in (preprocessors.IgnorePattern(parent=app), preprocessors.LimitOutput(parent=app)):
+                    if limit.enabled:
+                        limit.preprocess(graded_notebook.notebook, {})
             gradebook.save(course, task, one, reports)
             graded[one.student] = reports
             progress.advance(bar)

@@ -62,7 +62,7 @@ def save(
         kept = {"timestamp": when} if when else {}
         gradebook.update_or_create_submission(assignment.name, submission.student, **kept)
         for name, report in reports.items():
-            _save_scores(gradebook, assignment, submission.student, name, report)
+            save_scores(gradebook, assignment, submission.student, name, report)
         gradebook.db.commit()
     for name in reports:
         penalties = AssignLatePenalties(parent=course.parent)
@@ -71,7 +71,8 @@ def save(
     _write_autograded(course, assignment, submission, reports)
 
 
-def _save_scores(gradebook: Gradebook, assignment: Assignment, student: str, name: str, report: Report | None) -> None:
+def save_scores(gradebook: Gradebook, assignment: Assignment, student: str, name: str, report: Report | None) -> None:
+    """Puts the scores of one notebook into an open gradebook; None is for a notebook that was not submitted."""
     notebook = gradebook.find_submission_notebook(name, assignment.name, student)
     points = {v.grade_id: v.points for v in report.verdicts} if report else {}
     manual = {grade_id: unchanged for grade_id, _, unchanged in report.manual} if report else {}

@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ from nbgrader.apps import NbGrader
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import IncludeHeaderFooter
 
+from autograder import names
 from autograder.limits import Limits
-from autograder.submission import with_checksums
+from autograder.submission import modules_to_warm, with_checksums
 
 MOST_FILES = 1000  # that a learner may add to those of the assignment
 LONGEST_NAME = 200
@@ -47,6 +49,14 @@ class Assignment:
     refused: dict[str, str] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
+
+    def modules(self) -> list[str]:
+        """The modules that its notebooks and its files import: what a warm process imports once for all."""
+        found = {module for notebook in self.notebooks.values() for module in modules_to_warm(notebook)}
+        for path in self.files.values():
+            if path.suffix == ".py":  # shipped modules are imported anew by each, but not what they import
+                found |= names.modules(path.read_text(encoding="utf-8", errors="replace"))
+        return sorted(found)
 
 
 @dataclass(frozen=True)
@@ -141,14 +151,33 @@ def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits 
     pattern = course.format_path(course.submitted_directory, course.student_id, glob.escape(assignment.name))
     ids = course.format_path(course.submitted_directory, "(?P<student>.*)", re.escape(assignment.name), escape=True)
     left_out = {student.strip() for student in course.student_id_exclude.split(",")}
-    above = Path(os.path.normpath(course.format_path(course.submitted_directory, ".", ".")))
     for folder in sorted(root.glob(os.path.relpath(pattern, root))):
         found = re.fullmatch(ids, str(folder))
         if found is None or not folder.is_dir() or found["student"] in left_out:
             continue
-        linked = any(path.is_symlink() for path in (folder, *folder.parents) if above in path.parents)
-        extra = {} if linked else _extra_files(course, assignment, folder, limits)
-        yield Submission(found["student"], folder, extra, linked)
+        yield submission_of(course, assignment, found["student"], limits)
+
+
+def submission_of(course: CourseDirectory, assignment: Assignment, student: str, limits: Limits) -> Submission:
+    """What one student submitted, as it lies in the course directory."""
+    folder = Path(course.format_path(course.submitted_directory, student, assignment.name))
+    linked = _is_linked(course, folder)
+    return Submission(student, folder, {} if linked else _extra_files(course, assignment, folder, limits), linked)
+
+
+def _is_linked(course: CourseDirectory, folder: Path) -> bool:
+    """Whether a symbolic link lies between the course's submissions and this one."""
+    above = Path(os.path.normpath(course.format_path(course.submitted_directory, ".", ".")))
+    return any(path.is_symlink() for path in (folder, *folder.parents) if above in path.parents)
+
+
+def copy_files(assignment: Assignment, folder: Path) -> None:
+    """Copies what the assignment ships to where both sides get it from."""
+    folder.chmod(0o755)  # it is all that learners get, and shut-in code is nobody's
+    for relative, path in assignment.files.items():
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _extra_files(course: CourseDirectory, assignment: Assignment, folder: Path, limits: Limits) -> dict[str, Path]:

@@ -82,6 +82,10 @@ class Warm:
             raise OSError(said or "The warm process ended. Its messages are above.")
         return int(said)
 
+    def alive(self) -> bool:
+        """Whether it can still be asked."""
+        return self._process.poll() is None
+
     def __enter__(self) -> Warm:
         return self
 
