@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,8 +119,11 @@ def server(root: Path) -> Iterator[str]:
         "--IdentityProvider.token=secret",
         "--ServerApp.open_browser=False",
         "--allow-root",
-        '--ServerApp.jpserver_extensions={"nbgrader.server_extensions.formgrader": true, "jupyterlab": false}',
     )
+    extensions = {"nbgrader.server_extensions.formgrader": True, "jupyterlab": False}
+    (root / ".jupyter").mkdir(exist_ok=True)
+    settings = {"ServerApp": {"jpserver_extensions": extensions}}
+    (root / ".jupyter" / "jupyter_server_config.json").write_text(json.dumps(settings))
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyter", "server", *options],
         cwd=root,
@@ -136,10 +140,10 @@ def server(root: Path) -> Iterator[str]:
             break
     else:
         pytest.fail("The server ended:\n" + "".join(said))
-    with process.stderr:
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
-        process.wait(timeout=30)
+    threading.Thread(target=process.stderr.read, daemon=True).start()  # lest the pipe fills up
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(timeout=30)
 
 
 def test_the_formgraders_button_grades_with_this_grader(root: Path, server: str) -> None:
