@@ -30,13 +30,15 @@ class Report:
     """What one submitted notebook earned, and what that rests on.
 
     ``notebook`` is the graded notebook (the instructor's cells restored, outputs as they came); ``manual`` are
-    cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``private_mib``
-    is the most memory that the learner's process had for itself, or None where the system does not say.
+    cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``untouched`` are
+    all answers that are still so; ``private_mib`` is the most memory that the learner's process had for itself, or
+    None where the system does not say.
     """
 
     verdicts: list[Verdict]
     notebook: NotebookNode
     manual: list[tuple[str, float, bool]] = field(default_factory=list)
+    untouched: frozenset[str] = frozenset()
     seconds: float = 0.0
     private_mib: float | None = None
     basis: dict[str, Any] = field(default_factory=dict)
@@ -143,7 +145,7 @@ def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
             verdicts.append(_timeout(todo.steps[index], limits) if late else verdict)
     for step in [step for step in todo.steps if step.grade_id is not None][len(verdicts) :]:
         verdicts.append(_never_reached(step) if in_time else _timeout(step, limits))
-    return Report(verdicts, _notebook(cells), list(todo.manual))
+    return Report(verdicts, _notebook(cells), list(todo.manual), todo.untouched)
 
 
 def _timeout(step: Step, limits: Limits) -> Verdict:
@@ -161,7 +163,9 @@ def _unreadable(source: NotebookNode, message: str) -> Report:
     empty = plan(source, NotebookNode(cells=[]))
     tests = [step for step in empty.steps if step.grade_id is not None]
     verdicts = [Verdict(step.grade_id or "", State.UNREADABLE, 0.0, step.points, message) for step in tests]
-    return Report(verdicts, _notebook([copy.deepcopy(step.cell) for step in empty.steps]), list(empty.manual))
+    return Report(
+        verdicts, _notebook([copy.deepcopy(step.cell) for step in empty.steps]), list(empty.manual), empty.untouched
+    )
 
 
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:

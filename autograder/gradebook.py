@@ -85,7 +85,7 @@ def save_scores(gradebook: Gradebook, assignment: Assignment, student: str, name
         grade.auto_score = points.get(grade.name, 0.0 if unchanged else None)
         grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
     for comment in notebook.comments:
-        comment.auto_comment = "No response." if manual.get(comment.name) else None
+        comment.auto_comment = "No response." if report and comment.name in report.untouched else None
 
 
 def _autograded(course: CourseDirectory, assignment: Assignment, submission: Submission) -> Path:
