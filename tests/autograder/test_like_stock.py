@@ -101,9 +101,9 @@ ON_PURPOSE: dict[tuple[str, str], tuple[str, dict[str, float | None]]] = {
     ("squares", "test-hidden-tests"): (
         "stock has a person grade answers that were deleted; here they are no response",
         {
-            "correct_squares": 1,
+            "correct_squares": 0,
             "squares_invalid_input": 1,
-            "correct_sum_of_squares": 0.5,
+            "correct_sum_of_squares": 0,
             "sum_of_squares_uses_squares": 0.5,
             "sum_of_squares_equation": 0,
             "sum_of_squares_application": 0,
