@@ -12,16 +12,24 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+from nbgrader import preprocessors
+from nbgrader.apps import NbGrader
+from nbgrader.apps.autogradeapp import AutogradeApp
+from nbgrader.converters import Autograde
+from nbgrader.plugins import LateSubmissionPlugin
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import SAWarning
+from traitlets import TraitError, Unicode, default
 
 from autograder import gradebook, layout, pool, report, scratch
-from autograder.limits import Limits
 from autograder.sandbox import isolation, protections
+from autograder.settings import Autograder
+
+PASS_ON = {"ignore_unknown_options": True, "help_option_names": [], "allow_interspersed_args": False}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,93 +37,170 @@ def main() -> None:
     """Grades notebooks of any nbgrader course: the tests run in a process that learners' code never enters."""
 
 
-@main.command()
-@click.argument("assignment")
-@click.option("--student", default="*", metavar="ID", help="Grade this student only; * and ? match as in file names.")
-@click.option("--force", "-f", is_flag=True, help="Grade again what is graded already.")
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Submissions at a time. Default: one per core.")
-@click.option(
-    "--scheduler",
-    metavar="tcp://HOST:PORT",
-    help="Have the workers of this Dask scheduler grade, not this machine (needs the extra [cluster]).",
-)
-@click.option(
-    "--isolation",
-    "isolation_mode",
-    type=click.Choice(["required", "none"]),
-    default="required",
-    show_default=True,
-    help="none: run learners' code without shutting it in. Only for code that you trust.",
-)
-@click.option("--course-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path())
-@click.option(
-    "--hide",
-    multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="A folder or file among the installed libraries that learners' code must not see. May be given again.",
-)
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of the results here.")
-def grade(
-    assignment: str,
-    student: str,
-    force: bool,
-    jobs: int | None,
-    scheduler: str | None,
-    isolation_mode: str,
-    course_dir: Path,
-    hide: tuple[Path, ...],
-    picture: Path | None,
-) -> None:
-    """Grade ASSIGNMENT: submitted/*/ASSIGNMENT/*.ipynb into the gradebook and autograded/."""
-    isolate = isolation_mode == "required"
+@main.command(context_settings=PASS_ON, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def grade(words: tuple[str, ...]) -> None:
+    """Grade an assignment: submitted/*/ASSIGNMENT/*.ipynb into the gradebook and autograded/."""
+    app = GradeApp()
+    app.initialize(list(words))
+    app.start()
+
+
+class GradeApp(AutogradeApp):
+    """What ``nbgrader autograde`` reads, words and files, read in the same way; what it does, done by this grader.
+
+    nbgrader's own application reads the command line and the configuration, so that every flag, every trait and
+    every old name of a trait means here what it means there.
+    """
+
+    name = "autograder-grade"
+    description = (
+        "Grade an assignment: submitted/*/ASSIGNMENT/*.ipynb into the gradebook and autograded/.\n\n"
+        "    autograder grade ASSIGNMENT [--student=ID] [--notebook=NAME] [--force] [--jobs=N]\n\n"
+        "It reads the nbgrader_config.py of the course. Any of nbgrader's settings, and of this grader's, can be "
+        "given as --Class.trait=value; --help-all lists them."
+    )
+    examples = """
+        autograder grade ps1                        # what is new, on all processors
+        autograder grade ps1 --student=ada --force  # one student, again
+        autograder grade ps1 --Execute.timeout=10
+    """
+    aliases = {  # noqa: RUF012 - traitlets' own way
+        **AutogradeApp.aliases,
+        "jobs": "Autograder.jobs",
+        "isolation": "Autograder.isolation",
+        "hide": "Autograder.hide",
+        "scheduler": "Autograder.scheduler",
+        "picture": "GradeApp.picture",
+    }
+    flags = {  # noqa: RUF012
+        **{name: flag for name, flag in AutogradeApp.flags.items() if name != "no-execute"},
+        "no-create": (
+            {"Autograde": {"create_student": False}},
+            "Refuse submissions of students whom the gradebook does not know.",
+        ),
+    }
+    load_cwd_config = False  # that of the course is loaded, wherever this is started
+
+    picture = Unicode("", help="write a PNG of the results to this file").tag(config=True)
+
+    @default("classes")
+    def _classes_default(self) -> list[type]:
+        named = (getattr(preprocessors, name) for name in preprocessors.__all__)
+        honoured = [one for one in named if one.class_own_traits(config=True)]
+        return [*super()._classes_default(), Autograder, LateSubmissionPlugin, *honoured]
+
+    @property
+    def config_file_paths(self) -> list[str]:
+        return [self.coursedir.root, *super().config_file_paths[1:]]  # the first is the working directory
+
+    def start(self) -> None:
+        """Grades; exits with 1, as nbgrader does, where anything asked for was not graded."""
+        NbGrader.start(self)
+        assignment = self._assignment()
+        try:
+            layout.expect_course(self.coursedir)
+            failed = run(self, assignment)
+        except (layout.LayoutError, gradebook.GradebookError, pool.PoolError, Refused, TraitError) as error:
+            self.fail(str(error).replace("%", "%%"))
+        if failed:
+            self.exit(1)
+
+    def _assignment(self) -> str:
+        named = [name for name in (self.coursedir.assignment_id, *self.extra_args) if name]
+        if len(named) != 1:
+            self.fail("Name one assignment: autograder grade ASSIGNMENT, or --assignment=ASSIGNMENT.")
+        self.coursedir.assignment_id = named[0]
+        return str(self.coursedir.assignment_id)
+
+
+class Refused(Exception):
+    """Grading cannot start. The message says why, and what to do."""
+
+
+def run(app: NbGrader, assignment: str) -> bool:
+    """Grades the submissions that ``app`` is set to; True where something asked for could not be graded."""
+    course, settings, converter = app.coursedir, Autograder(parent=app), Autograde(coursedir=app.coursedir, parent=app)
     warnings.simplefilter("ignore", SAWarning)  # nbgrader's own queries draw them
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "150")))
-    if isolate and scheduler is None and (reason := isolation.why_not()):
-        raise click.ClickException(
+    isolate = settings.isolation == "required"
+    if isolate and not settings.scheduler and (reason := isolation.why_not()):
+        raise Refused(
             f"Learners' code cannot be shut in here. {reason} To grade code that you trust without isolation, "
             "say --isolation none."
         )
+    if not preprocessors.Execute(parent=app).enabled:
+        raise Refused("Points come from running tests here, so Execute.enabled = False cannot be graded by.")
+    if missing := [path for path in settings.hide if not Path(path).exists()]:
+        raise Refused(f"There is no {missing[0]} to hide. Check Autograder.hide.")
     scratch.sweep_temporary()
-    try:
-        course = layout.open_course(course_dir.resolve())
-        task = layout.read_assignment(course, assignment)
-        with gradebook.Writer(course, task, say=console.print) as writer:
-            found = list(layout.submissions(course, assignment, student))
-            if not found:
-                raise layout.LayoutError(
-                    f"No submission of {assignment} was found. "
-                    f"They belong in {course.submitted_directory}/STUDENT/{assignment}/."
-                )
-            todo = [one for one in found if force or not writer.is_graded(one)]
-            if len(todo) < len(found):
-                console.print(
-                    f"{len(found) - len(todo)} of {len(found)} are graded already; --force grades them again."
-                )
-            limits = dataclasses.replace(Limits(), cell_seconds=layout.cell_seconds(course, Limits()))
-            out_of_sight = (*layout.hidden(course), *hide) if isolate else ()
-            results = pool.grade_all(
-                task, todo, limits=limits, isolate=isolate, hide=out_of_sight, jobs=jobs, scheduler=scheduler
+    task = layout.read_assignment(course, assignment)
+    for sentence in task.refused.values():
+        console.print(sentence, style="yellow", markup=False)
+    limits = settings.limits()
+    with gradebook.Writer(course, task, say=console.print) as writer:
+        found = list(layout.submissions(course, task, limits))
+        if not found:
+            raise Refused(
+                f"No submission of {assignment} was found. They belong in "
+                f"{course.format_path(course.submitted_directory, 'STUDENT', assignment)}/."
             )
-            graded, not_graded = _save_all(console, writer, results, len(todo))
-    except (layout.LayoutError, gradebook.GradebookError, pool.PoolError) as error:
-        raise click.ClickException(str(error)) from error
+        known = found if converter.create_student else [one for one in found if writer.knows(one.student)]
+        for one in found:
+            if one not in known:
+                console.print(
+                    f"{one.student} is not in the gradebook and was not graded. "
+                    "`nbgrader db student add` adds a student.",
+                    style="yellow",
+                    markup=False,
+                )
+        todo = [one for one in known if converter.force or not writer.is_graded(one)] if task.notebooks else []
+        if task.notebooks and len(todo) < len(known):
+            console.print(f"{len(known) - len(todo)} of {len(known)} are graded already; --force grades them again.")
+        results = pool.grade_all(
+            writer.assignment,
+            todo,
+            limits=limits,
+            isolate=isolate,
+            hide=(*layout.hidden(course), *(Path(path).resolve() for path in settings.hide)) if isolate else (),
+            jobs=settings.jobs or None,
+            scheduler=settings.scheduler or None,
+        )
+        graded, not_graded = _save_all(console, writer, _cut(results, app), len(todo))
     if graded:
         console.print(report.table(graded))
-        if picture:
-            report.picture(graded, picture, assignment)
+        if picture := getattr(app, "picture", ""):
+            report.picture(graded, Path(picture), assignment)
             console.print(f"Picture: {picture}")
     if not isolate and todo:
         console.print("[yellow]Graded without isolation: the learners' code had your rights.[/yellow]")
-    if missing := not_graded | writer.failed:
-        for one, reason in sorted(missing.items()):
-            console.print(Text(f"{one} was not graded. {reason}"))
-        raise click.ClickException(f"{len(missing)} of {len(found)} were not graded; the next run will try them again.")
+    if failed := not_graded | writer.failed:
+        for student, reason in sorted(failed.items()):
+            console.print(Text(f"{student} was not graded. {reason}"))
+        console.print(f"{len(failed)} of {len(found)} were not graded; the next run will try them again.")
+    return bool(task.refused or failed) or len(known) < len(found)
+
+
+Results = Generator[tuple[layout.Submission, pool.Reports | pool.NotGraded], None, None]
+
+
+def _cut(results: Results, app: NbGrader) -> Results:
+    """The results, with the outputs in their notebooks cut as the course sets it."""
+    limits = (preprocessors.IgnorePattern(parent=app), preprocessors.LimitOutput(parent=app))
+    with closing(results):
+        for one, reports in results:
+            if not isinstance(reports, pool.NotGraded):
+                for notebook in filter(None, reports.values()):
+                    for limit in limits:
+                        if limit.enabled:
+                            limit.preprocess(notebook.notebook, {})
+            yield one, reports
 
 
 def _save_all(
     console: Console,
     writer: gradebook.Writer,
-    results: Generator[tuple[layout.Submission, pool.Reports | pool.NotGraded], None, None],
+    results: Results,
     total: int,
 ) -> tuple[dict[str, pool.Reports], dict[str, str]]:
     """Saves the results as they come: the reports by student, and by student why there are none."""

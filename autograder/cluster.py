@@ -53,10 +53,12 @@ class Cluster:
     def submit(self, submission: Submission) -> Future[Reports]:
         from distributed import KilledWorker
 
-        files = {f"{name}.ipynb": submission.folder / f"{name}.ipynb" for name in self._notebooks}
-        contents = {name: _content(path, self._limits) for name, path in files.items() if _is_there(path)}
+        files = {name: path for name in self._notebooks if (path := submission.notebook(name))}
+        contents = {name: _content(path, self._limits.notebook_mib) for name, path in files.items()}
+        added = {name: _content(path, self._limits.file_mib) for name, path in submission.extra.items()}
+        extra = {name: content for name, content in added.items() if isinstance(content, bytes)}
         key = f"grade-{uuid.uuid4().hex}"
-        remote = self._client.submit(_grade, self._assignment, self._digest, contents, key=key, pure=False)
+        remote = self._client.submit(_grade, self._assignment, self._digest, contents, extra, key=key, pure=False)
         promise: Future[Reports] = Future()
         promise.set_running_or_notify_cancel()
 
@@ -64,8 +66,8 @@ class Cluster:
             try:
                 reports = _unpacked(remote.result())
                 for name, report in reports.items():
-                    if report is not None and isinstance(contents[f"{name}.ipynb"], int):
-                        report.basis["submission_sha256"] = _sha256(files[f"{name}.ipynb"])
+                    if report is not None and isinstance(contents[name], int):
+                        report.basis["submission_sha256"] = _sha256(files[name])
                 promise.set_result(reports)
             except KilledWorker as error:
                 promise.set_exception(Lost(str(error)))
@@ -128,15 +130,11 @@ def _packed_assignment(assignment: Assignment, limits: Limits, isolate: bool, hi
     ).encode()
 
 
-def _is_there(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
-
-
-def _content(path: Path, limits: Limits) -> Content:
+def _content(path: Path, max_mib: float) -> Content:
     if path.is_symlink() or not path.is_file():
         return None
     size = path.stat().st_size
-    return path.read_bytes() if size <= limits.notebook_mib * 2**20 else size
+    return path.read_bytes() if size <= max_mib * 2**20 else size
 
 
 def _sha256(path: Path) -> str:
@@ -151,7 +149,8 @@ def _unpacked(content: bytes) -> Reports:
 def _report(said: dict[str, Any]) -> Report:
     verdicts = [Verdict.from_dict(verdict) for verdict in said["verdicts"]]
     manual = [(grade_id, points, unchanged) for grade_id, points, unchanged in said["manual"]]
-    return Report(**{**said, "verdicts": verdicts, "manual": manual, "notebook": from_dict(said["notebook"])})
+    kept = {"verdicts": verdicts, "manual": manual, "untouched": frozenset(said["untouched"])}
+    return Report(**{**said, **kept, "notebook": from_dict(said["notebook"])})
 
 
 # -- on a worker
@@ -205,13 +204,20 @@ def _station(task: bytes) -> Station:
         return Station(assignment, limits=Limits(**said["limits"]), isolate=said["isolate"], hide=hide)
 
 
-def _grade(task: bytes, digest: str, contents: dict[str, Content]) -> bytes:
-    """Grades one submission on this worker. ``contents`` has names that the assignment gives, never the learner."""
+def _grade(task: bytes, digest: str, contents: dict[str, Content], extra: dict[str, bytes]) -> bytes:
+    """Grades one submission on this worker.
+
+    ``contents`` has the notebooks, by names that the assignment gives; ``extra`` the learner's own files, by the names
+    that :func:`autograder.layout.submissions` let in.
+    """
     station = _stations.enter(task, digest)
     try:
         with tempfile.TemporaryDirectory(prefix="submission-", dir=station.scratch, ignore_cleanup_errors=True) as made:
+            folder, added = Path(made, "submission"), Path(made, "extra")
+            folder.mkdir()
+            added.mkdir()
             for name, content in contents.items():
-                path = Path(made, name)
+                path = folder / f"{name}.ipynb"
                 if content is None:
                     path.symlink_to("nowhere")
                 elif isinstance(content, int):
@@ -219,7 +225,10 @@ def _grade(task: bytes, digest: str, contents: dict[str, Content]) -> bytes:
                         file.truncate(content)
                 else:
                     path.write_bytes(content)
-            reports = station.grade(Path(made))
+            own = {name: added / str(number) for number, name in enumerate(extra)}
+            for name, path in own.items():
+                path.write_bytes(extra[name])
+            reports = station.grade(Submission("", folder, own))
     finally:
         _stations.leave(digest)
     packed = {name: report and {"notebook": report.notebook, **report.record()} for name, report in reports.items()}

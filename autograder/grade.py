@@ -7,7 +7,11 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import shutil
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,13 +33,15 @@ class Report:
     """What one submitted notebook earned, and what that rests on.
 
     ``notebook`` is the graded notebook (the instructor's cells restored, outputs as they came); ``manual`` are
-    cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``private_mib``
-    is the most memory that judge and sandbox together can have had for themselves, None where no system says.
+    cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``untouched`` are
+    all answers that are still so; ``private_mib`` is the most memory that judge and sandbox together can have had for
+    themselves, None where no system says.
     """
 
     verdicts: list[Verdict]
     notebook: NotebookNode
     manual: list[tuple[str, float, bool]] = field(default_factory=list)
+    untouched: frozenset[str] = frozenset()
     seconds: float = 0.0
     private_mib: float | None = None
     basis: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +51,7 @@ class Report:
         return {
             "verdicts": [verdict.as_dict() for verdict in self.verdicts],
             "manual": [[grade_id, points, unchanged] for grade_id, points, unchanged in self.manual],
+            "untouched": sorted(self.untouched),
             "seconds": round(self.seconds, 3),
             "private_mib": self.private_mib,
             "basis": self.basis,
@@ -68,6 +75,7 @@ def grade(
     limits: Limits | None = None,
     isolate: bool = True,
     hide: tuple[Path, ...] = (),
+    extra: Mapping[str, Path] | None = None,
 ) -> Report:
     """Grades one submitted notebook.
 
@@ -79,6 +87,8 @@ def grade(
     process: a warm process with the assignment's libraries.
     isolate: shut the learner's code in. Without, it runs with the grader's own rights.
     hide: folders and files that shut-in code must not see, though they lie among the libraries.
+    extra: the learner's own files, by their names in the folder. The learner's code gets all of them; the tests get
+        those that are plain data, and none that Python could import or a reader could run.
 
     Never raises for what a submission holds or does: that becomes verdicts.
     """
@@ -89,13 +99,40 @@ def grade(
     except Unreadable as error:
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
-        with Pair(process, Place(files, isolate, hide), limits) as pair:
+        with (
+            _with_extra(files, extra or {}, process.scratch) as (learners, judges),
+            Pair(process, Place(learners, isolate, hide), limits, judges) as pair,
+        ):
             report = _report(todo, pair, limits)
             report.private_mib = pair.private_mib
     _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, submission, limits, isolate)
     return report
+
+
+# What a test may read of a learner's own files: formats whose readers run nothing.
+DATA = frozenset({".csv", ".tsv", ".txt", ".json", ".md", ".png", ".jpg", ".jpeg", ".gif", ".wav"})
+
+
+@contextmanager
+def _with_extra(files: Path, extra: Mapping[str, Path], scratch: Path) -> Iterator[tuple[Path, Path]]:
+    """Folders with the assignment's files and the learner's own: all of them, and those that a test may read."""
+    if not extra:
+        yield files, files
+        return
+    with tempfile.TemporaryDirectory(prefix="extra-", dir=scratch, ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)  # shut-in code is nobody's
+        learners, judges = Path(made, "learner"), Path(made, "judge")
+        for folder in (learners, judges):
+            shutil.copytree(files, folder)
+            for name, path in extra.items():
+                data = Path(name).suffix.lower() in DATA and not (files / name).exists()
+                if folder == learners or data:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).unlink(missing_ok=True)
+                    shutil.copyfile(path, folder / name, follow_symlinks=False)
+        yield learners, judges
 
 
 def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
@@ -121,7 +158,7 @@ def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
     for index, verdict in zip(tests, verdicts, strict=True):
         if index not in own_cards:
             cells[index].outputs.append(feedback.card(verdict))
-    return Report(verdicts, _notebook(cells), list(todo.manual))
+    return Report(verdicts, _notebook(cells), list(todo.manual), todo.untouched)
 
 
 def _timeout(step: Step, limits: Limits) -> Verdict:
@@ -151,7 +188,7 @@ def _nothing_earned(source: NotebookNode, state: State, message: str) -> Report:
     for step, cell in zip(empty.steps, cells, strict=True):
         if step.grade_id in by_id:
             cell.outputs = [feedback.card(by_id[step.grade_id])]
-    return Report(verdicts, _notebook(cells), list(empty.manual))
+    return Report(verdicts, _notebook(cells), list(empty.manual), empty.untouched)
 
 
 def _make_harmless(notebook: NotebookNode, source: NotebookNode) -> None:

@@ -28,7 +28,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from autograder import tables
+from autograder import released, tables
 from autograder.grade import Report
 from autograder.layout import Assignment, LayoutError, Submission, timestamp
 from autograder.scratch import Held, abandoned, sweep
@@ -53,6 +53,20 @@ def open_gradebook(course: CourseDirectory) -> Gradebook:
     return Gradebook(course.db_url, course.course_id)
 
 
+def expect_assignment(gradebook: Gradebook, assignment: Assignment) -> tables.Structure:
+    """The assignment as the gradebook has it; raises LayoutError where it does not know it as its source has it."""
+    with gradebook.engine.connect() as connection:
+        return _known(assignment, tables.read_structure(connection, assignment.name))
+
+
+def save_scores(gradebook: Gradebook, assignment: Assignment, student: str, name: str, report: Report) -> None:
+    """Puts the scores of one notebook into an open gradebook, and nothing else of its submission."""
+    structure = expect_assignment(gradebook, assignment)
+    entry = tables.Entry(student, None, {name: tables.Scores.of(report)})
+    with gradebook.engine.begin() as connection:
+        tables.write(connection, structure, [entry])
+
+
 @dataclass(frozen=True)
 class _Staged:
     """A graded submission whose folder is written, but not in its place."""
@@ -66,8 +80,8 @@ class Writer:
     """Saves what a run grades, in batches, from a thread of its own.
 
     Use it as a context manager; what was saved before the block ended is in the gradebook after it. ``say`` is
-    told, once, that a locked gradebook is waited for. ``failed`` has, by student, why a submission was not saved;
-    the next run will grade it again.
+    told, once, that a locked gradebook is waited for. ``assignment`` is the assignment as the gradebook has it: to
+    be graded against. ``failed`` has, by student, why a submission was not saved; the next run will grade it again.
 
     Raises LayoutError where the gradebook does not know the assignment as its source has it, and GradebookError,
     at any step, where nothing can be saved any more.
@@ -82,14 +96,17 @@ class Writer:
         patience: float = PATIENCE,
     ) -> None:
         self.failed: dict[str, str] = {}
-        self._course, self._assignment = course, assignment
+        self._course = course
         self._say, self._patience = say, patience
         self._root = Path(course.format_path(course.autograded_directory, ".", ".")).resolve()
         self._error: GradebookError | None = None
         self._gradebook = self._patiently(lambda: open_gradebook(course))
         try:
-            self._structure = _known(assignment, self._do(lambda c: tables.read_structure(c, assignment.name)))
+            self._structure = self._patiently(lambda: expect_assignment(self._gradebook, assignment))
+            self.assignment = self._patiently(lambda: released.as_released(self._gradebook, assignment))
+            self._gradebook.db.rollback()  # nothing of it is read a second time
             self._try_to_write()
+            self._students = self._do(tables.read_students)
             self._saved = self._do(lambda c: tables.read_submissions(c, self._structure))
         except BaseException:
             self._gradebook.close()
@@ -108,11 +125,19 @@ class Writer:
         if self._error is not None and kind is None:
             raise self._error
 
+    def knows(self, student: str) -> bool:
+        """Whether the gradebook had this student before this run began."""
+        return student in self._students
+
     def is_graded(self, submission: Submission) -> bool:
         """Whether this submission, and no newer one, was graded and saved before this run began."""
         target = self._target(submission)
         if submission.student not in self._saved or not target.is_dir() or _unfinished(target):
             return False
+        if self.assignment.left:  # a run of other notebooks, perhaps, made the folder
+            there = {name for name in self.assignment.notebooks if submission.notebook(name)}
+            if any(not (target / f"{name}.ipynb").is_file() for name in there):
+                return False
         graded, submitted = timestamp(self._course, target), timestamp(self._course, submission.folder)
         saved = self._saved[submission.student]
         if graded is not None and (saved is None or saved < graded):
@@ -125,7 +150,7 @@ class Writer:
             raise self._error
         target = self._target(submission)
         try:
-            folder = _stage(target, self._assignment, submission, reports)
+            folder = _stage(target, self.assignment, submission, reports)
         except OSError as error:
             raise GradebookError(
                 f"{target} could not be written: {error.strerror or error}. What was saved before stays, and the "
@@ -136,7 +161,7 @@ class Writer:
         self._waiting.put(_Staged(entry, folder, target))
 
     def _target(self, submission: Submission) -> Path:
-        path = self._course.format_path(self._course.autograded_directory, submission.student, self._assignment.name)
+        path = self._course.format_path(self._course.autograded_directory, submission.student, self.assignment.name)
         return Path(path)
 
     def _try_to_write(self) -> None:
@@ -195,7 +220,7 @@ class Writer:
         may read and write the gradebook itself.
         """
         penalties = AssignLatePenalties(parent=self._course.parent)
-        penalties.notebook_id, penalties.assignment_id = late.notebook, self._assignment.name
+        penalties.notebook_id, penalties.assignment_id = late.notebook, self.assignment.name
         penalties.student_id, penalties.db_url = student, self._course.db_url
         penalties.gradebook = self._gradebook
         penalties.init_plugin()
@@ -265,7 +290,10 @@ def _stage(target: Path, assignment: Assignment, submission: Submission, reports
     try:
         folder = held.path / target.name
         folder.mkdir()
-        for relative, path in assignment.files.items():
+        for name in assignment.left:  # by --notebook, say: their grading stands
+            if (graded := target / f"{name}.ipynb").is_file():
+                shutil.copyfile(graded, folder / f"{name}.ipynb")
+        for relative, path in {**assignment.files, **submission.extra}.items():
             (folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / relative)
         for name, report in reports.items():

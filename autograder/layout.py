@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.metadata
 import logging
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.apps import NbGrader
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import IncludeHeaderFooter
 
+from autograder import names
 from autograder.limits import Limits
-from autograder.submission import with_checksums
+from autograder.submission import modules_to_warm, with_checksums
+
+MOST_FILES = 1000  # that a learner may add to those of the assignment
+LONGEST_NAME = 200
 
 
 class LayoutError(Exception):
@@ -27,59 +37,176 @@ class LayoutError(Exception):
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment as its instructor keeps it: its notebooks by name, and the files that it ships."""
+    """An assignment as its instructor keeps it: its notebooks by name, and the files that it ships.
+
+    ``refused``: notebooks that cannot be graded here, with a sentence that says why; ``left``: those that this
+    grading leaves as they are; ``theirs``: shipped files that a learner's own version replaces.
+    """
 
     name: str
     notebooks: dict[str, NotebookNode]
     files: dict[str, Path]
+    refused: dict[str, str] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
+    theirs: frozenset[str] = frozenset()
+
+    def modules(self) -> list[str]:
+        """The modules that its notebooks and its files import: what a warm process imports once for all."""
+        found = {module for notebook in self.notebooks.values() for module in modules_to_warm(notebook)}
+        for path in self.files.values():
+            if path.suffix == ".py":  # shipped modules are imported anew by each, but not what they import
+                found |= names.modules(path.read_text(encoding="utf-8", errors="replace"))
+        return sorted(found)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One learner's folder."""
+    """One learner's folder, and the files in it that are neither notebooks nor the assignment's."""
 
     student: str
     folder: Path
+    extra: dict[str, Path] = field(default_factory=dict, hash=False)
+    linked: bool = False  # the folder is a symbolic link, or lies in one: it is not followed
+
+    def notebook(self, name: str) -> Path | None:
+        """Where the submitted notebook is; None where none was submitted."""
+        if self.linked:
+            return self.folder  # which is no notebook, and is said to be none
+        path = self.folder / f"{name}.ipynb"
+        return path if path.exists() or path.is_symlink() else None
 
 
-def open_course(root: Path) -> CourseDirectory:
-    """The course directory at ``root``, with the settings of its ``nbgrader_config.py``."""
-    if not (root / "source").is_dir() and not (root / "nbgrader_config.py").is_file():
+def expect_course(course: CourseDirectory) -> None:
+    """Raises LayoutError where the root of ``course`` is no course directory."""
+    root = Path(course.root)
+    if not (root / course.source_directory).is_dir() and not (root / "nbgrader_config.py").is_file():
         raise LayoutError(
             f"{root} is not an nbgrader course directory: it has no source/ folder and no nbgrader_config.py. "
             "Go to the folder that holds them, or name it with --course-dir."
         )
+
+
+def open_course(root: Path) -> CourseDirectory:
+    """The course directory at ``root``, with the settings of its ``nbgrader_config.py``."""
     with chdir(root):
         app = NbGrader()
         app.log_level = logging.ERROR
         app.initialize([])
         course = app.coursedir
     course.root = str(root)
+    expect_course(course)
     return course
 
 
 def read_assignment(course: CourseDirectory, name: str) -> Assignment:
-    """The instructor's notebooks of an assignment, and the files it ships."""
+    """The instructor's notebooks of an assignment that the course's ``notebook_id`` matches, and the files it ships."""
     folder = Path(course.format_path(course.source_directory, ".", name)).resolve()
-    paths = sorted(folder.glob("*.ipynb"))
+    paths = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     if not paths:
         raise LayoutError(
             f"There is no notebook in {folder}, so there is nothing to grade against. "
             f"Put the instructor's notebooks of {name} there."
         )
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in paths}
+    wanted = [stem for stem in paths if fnmatchcase(stem, course.notebook_id)]
+    if not wanted:
+        raise LayoutError(f"No notebook of {name} is called {course.notebook_id}. It has {', '.join(paths)}.")
+    config = course.parent.config
+    notebooks, refused = {}, {}
+    for stem in wanted:
+        notebook = nbformat.read(paths[stem], as_version=4)
+        language = _language(notebook, config.get("Execute", {}).get("kernel_name"))
+        if language != "python":
+            refused[stem] = (
+                f"{stem} is a notebook in {language}; only Python is graded here, so its scores were left as they are. "
+                f"`nbgrader autograde {name} --notebook={stem}` grades it."
+            )
+            continue
+        with chdir(course.root):  # a header's path may be relative
+            notebook, _ = IncludeHeaderFooter(config=config).preprocess(notebook, {})
+        notebooks[stem] = with_checksums(notebook, config)
     shipped = utils.find_all_files(str(folder), [*course.ignore, "*.ipynb"])
     files = {os.path.relpath(path, folder): Path(path) for path in shipped}
-    return Assignment(name, {k: with_checksums(nb, course.parent.config) for k, nb in notebooks.items()}, files)
+    theirs = frozenset(config.get("Autograde", {}).get("exclude_overwriting", {}).get(name, ()))
+    return Assignment(name, notebooks, files, refused, frozenset(paths) - frozenset(notebooks), theirs)
 
 
-def submissions(course: CourseDirectory, assignment: str, student: str = "*") -> Iterator[Submission]:
-    """What came in, in the order of student ids."""
-    pattern = course.format_path(course.submitted_directory, student, assignment)
+def _language(notebook: NotebookNode, kernel: object) -> str:
+    """The language that a notebook's kernel speaks: as its metadata says, else as the installed kernel says."""
+    spec = notebook.metadata.get("kernelspec", {})
+    said = None if isinstance(kernel, str) and kernel else spec.get("language")
+    said = said or (None if kernel else notebook.metadata.get("language_info", {}).get("name"))
+    if not said:
+        name = kernel if isinstance(kernel, str) and kernel else spec.get("name", "python3")
+        try:
+            said = KernelSpecManager().get_kernel_spec(name).language
+        except NoSuchKernel:  # an environment of the author's: called python3, conda-env-x-py, .venv
+            said = "python"
+    return str(said).lower()
+
+
+def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits | None = None) -> Iterator[Submission]:
+    """What came in of the students that the course's ``student_id`` matches, in the order of their ids."""
+    limits = limits or Limits()
     root = Path(course.root)
+    pattern = course.format_path(course.submitted_directory, course.student_id, glob.escape(assignment.name))
+    ids = course.format_path(course.submitted_directory, "(?P<student>.*)", re.escape(assignment.name), escape=True)
+    left_out = {student.strip() for student in course.student_id_exclude.split(",")}
     for folder in sorted(root.glob(os.path.relpath(pattern, root))):
-        if folder.is_dir():
-            yield Submission(folder.parent.name, folder)
+        found = re.fullmatch(ids, str(folder))
+        if found is None or not folder.is_dir() or found["student"] in left_out:
+            continue
+        yield submission_of(course, assignment, found["student"], limits)
+
+
+def submission_of(course: CourseDirectory, assignment: Assignment, student: str, limits: Limits) -> Submission:
+    """What one student submitted, as it lies in the course directory."""
+    folder = Path(course.format_path(course.submitted_directory, student, assignment.name))
+    linked = _is_linked(course, folder)
+    return Submission(student, folder, {} if linked else _extra_files(course, assignment, folder, limits), linked)
+
+
+def _is_linked(course: CourseDirectory, folder: Path) -> bool:
+    """Whether a symbolic link lies between the course's submissions and this one."""
+    above = Path(os.path.normpath(course.format_path(course.submitted_directory, ".", ".")))
+    return any(path.is_symlink() for path in (folder, *folder.parents) if above in path.parents)
+
+
+def copy_files(assignment: Assignment, folder: Path) -> None:
+    """Copies what the assignment ships to where both sides get it from."""
+    folder.chmod(0o755)  # it is all that learners get, and shut-in code is nobody's
+    for relative, path in assignment.files.items():
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _extra_files(course: CourseDirectory, assignment: Assignment, folder: Path, limits: Limits) -> dict[str, Path]:
+    """The learner's own files by their names: plain ones, of sane names and sizes, that are not the assignment's."""
+    most = min(course.max_file_size * 1000, limits.file_mib * 2**20)
+    left = limits.scratch_mib * 2**20 / 2
+    shipped = {name for name in assignment.files if name not in assignment.theirs}
+    taken = {part for name in shipped for part in (name, *map(str, Path(name).parents))} - {"."}
+    extra: dict[str, Path] = {}
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(d for d in folders if not Path(where, d).is_symlink() and _is_sane(d))
+        for file in sorted(files):
+            path = Path(where, file)
+            name = os.path.relpath(path, folder)
+            if utils.is_ignored(str(path), [*course.ignore, "*.ipynb"]) or name == "timestamp.txt":
+                continue
+            if name in taken or shipped.intersection(map(str, Path(name).parents)) or not _is_sane(file):
+                continue
+            if path.is_symlink() or not path.is_file() or len(extra) == MOST_FILES or len(name) > LONGEST_NAME:
+                continue
+            size = path.stat().st_size
+            if size <= most and size <= left:
+                extra[name] = path
+                left -= size
+    return extra
+
+
+def _is_sane(name: str) -> bool:
+    return name.isprintable() and not name.startswith(("-", "~")) and "\\" not in name
 
 
 def hidden(course: CourseDirectory) -> tuple[Path, ...]:
@@ -103,13 +230,10 @@ def courses_of_packages() -> tuple[Path, ...]:
 
 def timestamp(course: CourseDirectory, folder: Path) -> Any:
     """When a submission was made, in UTC; None where its timestamp.txt does not say."""
+    file = folder / "timestamp.txt"
     try:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > 1000:
+            return None
         return course.get_existing_timestamp(str(folder))
     except (SystemExit, Exception):  # nbgrader exits at a timestamp that it cannot read
         return None
-
-
-def cell_seconds(course: CourseDirectory, limits: Limits) -> float:
-    """The course's own Execute.timeout where it sets one, else the limit's default."""
-    configured = course.parent.config.get("Execute", {}).get("timeout")
-    return float(configured) if isinstance(configured, int | float) else limits.cell_seconds

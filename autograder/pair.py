@@ -28,13 +28,13 @@ STALLED = 30.0  # seconds that half a message of the judge may take
 class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
 
-    def __init__(self, process: Warm, place: Place, limits: Limits) -> None:
+    def __init__(self, process: Warm, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
         self.private_mib: float | None = None
         self._limits = limits
         self._isolated = place.isolate
         self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
         self._judges_files = Path(self._folder.name, "judge")
-        shutil.copytree(place.files, self._judges_files)
+        shutil.copytree(judges_files or place.files, self._judges_files)
         if not place.isolate:  # shut-in code has its own copy inside
             shutil.copytree(place.files, Path(self._folder.name, "sandbox"))
             place = Place(Path(self._folder.name, "sandbox"), isolate=False)

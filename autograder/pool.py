@@ -118,7 +118,7 @@ def _alone(crew: Crew, one: Submission, assignment: Assignment, limits: Limits, 
         message = (
             "Grading this submission ended the processes that grade, twice, the second time with no other beside it."
         )
-        there = {name: path for name in assignment.notebooks if _exists(path := one.folder / f"{name}.ipynb")}
+        there = {name: path for name in assignment.notebooks if (path := one.notebook(name))}
         return {
             name: crashed(source, there[name], limits, isolate, message) if name in there else None
             for name, source in assignment.notebooks.items()
@@ -127,10 +127,6 @@ def _alone(crew: Crew, one: Submission, assignment: Assignment, limits: Limits, 
         raise
     except Exception as error:
         return NotGraded(f"It could not be graded ({type(error).__name__}: {error}).")
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
 
 
 class Local:
@@ -153,7 +149,7 @@ class Local:
                 self._station.close()
                 self._station = self._make()
             station = self._station
-        return station.grade(submission.folder)
+        return station.grade(submission)
 
     def slots(self) -> int:
         return self._jobs

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import compileall
-import shutil
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from autograder import names
 from autograder.grade import Report, grade
-from autograder.layout import Assignment
+from autograder.layout import Assignment, Submission, copy_files
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
-from autograder.submission import modules_to_warm
 from autograder.verdict import State
 
 Reports = dict[str, Report | None]
@@ -35,20 +32,13 @@ class Station:
     """
 
     def __init__(self, assignment: Assignment, *, limits: Limits, isolate: bool, hide: tuple[Path, ...] = ()) -> None:
-        modules = {m for notebook in assignment.notebooks.values() for m in modules_to_warm(notebook)}
-        for path in assignment.files.values():
-            if path.suffix == ".py":  # shipped modules are imported anew by each, but not what they import
-                modules |= names.modules(path.read_text(encoding="utf-8", errors="replace"))
         self._notebooks = assignment.notebooks
         self._limits, self._isolate, self._hide = limits, isolate, hide
-        self._warm = Warm(sorted(modules))
+        self._warm = Warm(assignment.modules())
         try:
             self._files = self._warm.scratch / "files"
-            self._files.mkdir(mode=0o755)  # it is all that learners get, and shut-in code is nobody's
-            for relative, path in assignment.files.items():
-                target = self._files / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+            self._files.mkdir()
+            copy_files(assignment, self._files)
             # once for all; by its hash, since no copy of it keeps the time at which it was written
             compileall.compile_dir(self._files, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
         except BaseException:
@@ -64,16 +54,16 @@ class Station:
         """Whether the warm process is gone, so that nothing more can be graded here."""
         return self._warm.ended()
 
-    def grade(self, folder: Path) -> Reports:
-        """Grades the notebooks in a submission's folder; None is for one that is not there.
+    def grade(self, submission: Submission) -> Reports:
+        """Grades a submission's notebooks; None is for one that is not there.
 
         Raises Lost where the warm process was ended meanwhile, and OSError where the machine has no room for
         another process.
         """
         reports: Reports = {}
         for name, source in self._notebooks.items():
-            path = folder / f"{name}.ipynb"
-            if not path.exists() and not path.is_symlink():
+            path = submission.notebook(name)
+            if path is None:
                 reports[name] = None
                 continue
             try:
@@ -81,6 +71,7 @@ class Station:
                     source,
                     path,
                     files=self._files,
+                    extra=submission.extra,
                     process=self._warm,
                     limits=self._limits,
                     isolate=self._isolate,

@@ -67,6 +67,7 @@ class Plan:
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
+    untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
 
 
 def read_notebook(path: Path, max_mib: float) -> NotebookNode:
@@ -147,6 +148,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
     steps: list[Step] = [_added(cell) for cell in added.get(-1, [])]
     manual: list[tuple[str, float, bool]] = []
     unattempted: set[str] = set()
+    untouched: set[str] = set()
     stubs: list[bool] = []  # of the learner's cells since the last test
     for index, cell in enumerate(source.cells):
         theirs = matched.get(index)
@@ -155,6 +157,8 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         meta = cell.metadata.get("nbgrader", {})
         if utils.is_solution(cell) or utils.is_task(cell):
             unchanged = theirs is None or meta.get("checksum") == utils.compute_checksum(step.cell)
+            if unchanged and not utils.is_task(cell):
+                untouched.add(meta["grade_id"])
             if utils.is_grade(cell) or utils.is_task(cell):
                 manual.append((meta["grade_id"], float(meta["points"]), unchanged and utils.is_grade(cell)))
             elif cell.cell_type == "code":
@@ -180,6 +184,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         unattempted=frozenset(unattempted),
         manual=tuple(manual),
         delimiters=Delimiters(*source.metadata.get("hidden_tests", ())),
+        untouched=frozenset(untouched),
     )
 
 

@@ -32,11 +32,12 @@ class Scores:
 
     points: dict[str, float]  # by grade_id, of what a test decides
     unchanged: dict[str, bool]  # by grade_id, of what a person grades: whether it is as it was released
+    untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
 
     @classmethod
     def of(cls, report: Report) -> Scores:
         manual = {grade_id: unchanged for grade_id, _, unchanged in report.manual}
-        return cls({v.grade_id: v.points for v in report.verdicts}, manual)
+        return cls({v.grade_id: v.points for v in report.verdicts}, manual, report.untouched)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def read_structure(connection: Connection, assignment: str) -> Structure | None:
 
     names = {cell.id: cell.name for cell in cells}
     return Structure(number, notebooks, names, of("GradeCell", "TaskCell"), of("SolutionCell", "TaskCell"))
+
+
+def read_students(connection: Connection) -> set[str]:
+    """The students that the gradebook knows, of any assignment."""
+    return set(connection.execute(select(_STUDENT.c.id)).scalars())
 
 
 def read_submissions(connection: Connection, structure: Structure) -> dict[str, datetime | None]:
@@ -187,8 +193,8 @@ def _write_scores(connection: Connection, structure: Structure, notebooks: dict[
     words = []
     for comment in connection.execute(select(_COMMENT).where(_COMMENT.c.notebook_id.in_(notebooks))):
         if (scores := notebooks[comment.notebook_id]) is not None:
-            unchanged = scores.unchanged.get(structure.cells.get(comment.cell_id, ""), False)
-            words.append({"row": comment.id, "words": "No response." if unchanged else None})
+            untouched = structure.cells.get(comment.cell_id) in scores.untouched
+            words.append({"row": comment.id, "words": "No response." if untouched else None})
     _update(connection, _COMMENT, words, auto_comment=bindparam("words"))
 
 

@@ -6,7 +6,6 @@ that the submission earns by doing the task. ``graded`` is the whole grading; ``
 """
 
 import ctypes
-import functools
 import hashlib
 import json
 import os
@@ -374,6 +373,7 @@ def _grade(
     It is forked, which saves each family the seconds that the imports take.
     """
     words = root.parent / "words.txt"
+    lower = [f"--Autograder.{name}={limit}" for name, limit in limits.items()]
     if (grader := os.fork()) == 0:
         code = 125
         try:
@@ -382,13 +382,12 @@ def _grade(
             os.environ.update(TMPDIR=str(scratch), HOME=str(home), OMP_NUM_THREADS="1", COLUMNS="200")
             os.environ["COURSE_SECRET"] = SECRETS["home"]
             tempfile.tempdir = None
-            cli.Limits = functools.partial(cli.Limits, **limits)  # type: ignore[misc]
             with words.open("w", errors="backslashreplace") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
                 with redirect_stdout(file), redirect_stderr(file):
                     try:
-                        cli.main(["grade", "ps1", "--course-dir", str(root), "--jobs", str(jobs)])
+                        cli.main(["grade", "ps1", "--course-dir", str(root), "--jobs", str(jobs), *lower])
                     except SystemExit as ended:
                         code = ended.code if isinstance(ended.code, int) else 1
                     except BaseException:

@@ -175,7 +175,8 @@ class Course:
     def command(self, *options: str) -> list[str]:
         """The words of `autograder grade ps1` in this course, without isolation."""
         program = str(Path(sys.executable).with_name("autograder"))
-        return [program, "grade", "ps1", "--isolation", "none", "--jobs", "2", *options]
+        jobs = [] if "--jobs" in options else ["--jobs", "2"]
+        return [program, "grade", "ps1", "--isolation", "none", *jobs, *options]
 
     def grade(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from autograder import layout
 from autograder.cli import main
-from autograder.limits import Limits
 from autograder.sandbox import isolation
+from autograder.settings import Autograder
 
 
 def run(*words: str) -> Result:
@@ -35,11 +35,29 @@ def test_help_names_the_commands_and_their_options() -> None:
         assert option in said.output
 
 
+def test_what_is_no_command_is_a_usage_error() -> None:
+    assert run("mark", "ps1").exit_code == 2
+
+
 @pytest.mark.parametrize(
-    "words", [["grade"], ["grade", "ps1", "--jobs", "0"], ["grade", "ps1", "--isolation", "maybe"], ["mark", "ps1"]]
+    ("words", "said"),
+    [
+        ([], "Name one assignment"),
+        (["ps1", "--assignment=ps2"], "Name one assignment"),
+        (["ps1", "ps2"], "Name one assignment"),
+        (["ps1", "--isolation", "maybe"], "maybe"),
+        (["ps1", "--jobs=-1"], "jobs"),
+        (["ps1", "--jobs=many"], "jobs"),
+        (["ps1", "--Autograder.memory_mib=-1"], "memory_mib"),
+        (["ps1", "--no-such-flag"], "no-such-flag"),
+        (["ps1", "--Execute.enabled=False"], "Points come from running tests"),
+        (["ps1", "--hide=/no/such/folder"], "/no/such/folder"),
+        (["ps1", "--notebook=nope"], "No notebook of ps1 is called nope. It has work."),
+    ],
 )
-def test_what_is_no_command_is_a_usage_error(words: list[str]) -> None:
-    assert run(*words).exit_code == 2
+def test_what_cannot_be_done_ends_as_it_does_with_nbgrader(root: Path, words: list[str], said: str) -> None:
+    result = run("grade", "--course-dir", str(root), "--isolation=none", *words)
+    assert result.exit_code in (1, 2) and said in result.output, result.output
 
 
 def test_a_folder_that_is_no_course_is_said_to_be_none(tmp_path: Path) -> None:
@@ -65,7 +83,7 @@ def test_a_machine_that_cannot_isolate_is_refused_with_a_way_out(root: Path, mon
 
 
 def test_the_courses_own_time_limit_is_used(root: Path) -> None:
-    assert layout.cell_seconds(layout.open_course(root), Limits()) == 7
+    assert Autograder(parent=layout.open_course(root).parent).limits().cell_seconds == 7
 
 
 def test_the_course_and_the_courses_of_packages_are_out_of_sight(root: Path) -> None:
@@ -78,7 +96,10 @@ def test_submissions_are_found_by_student(root: Path) -> None:
     for student in ("ada", "b[1]", "cleo x"):
         (root / "submitted" / student / "ps1").mkdir(parents=True)
     (root / "submitted" / "file").write_text("")
-    course = layout.open_course(root)
-    assert [s.student for s in layout.submissions(course, "ps1")] == ["ada", "b[1]", "cleo x"]
-    assert [s.student for s in layout.submissions(course, "ps1", "c*")] == ["cleo x"]
-    assert [s.student for s in layout.submissions(course, "ps2")] == []
+    course, ps1 = layout.open_course(root), layout.Assignment("ps1", {}, {})
+    assert [s.student for s in layout.submissions(course, ps1)] == ["ada", "b[1]", "cleo x"]
+    course.student_id = "c*"
+    assert [s.student for s in layout.submissions(course, ps1)] == ["cleo x"]
+    course.student_id, course.student_id_exclude = "*", "ada,cleo x"
+    assert [s.student for s in layout.submissions(course, ps1)] == ["b[1]"]
+    assert [s.student for s in layout.submissions(course, layout.Assignment("ps2", {}, {}))] == []

@@ -51,9 +51,10 @@ def line_with(process: subprocess.Popen, pattern: str) -> str:
 
 def results(course, address: str) -> Iterator:
     directory = course.directory
+    assignment = layout.read_assignment(directory, "ps1")
     return pool.grade_all(
-        layout.read_assignment(directory, "ps1"),
-        list(layout.submissions(directory, "ps1")),
+        assignment,
+        list(layout.submissions(directory, assignment)),
         limits=Limits(cell_seconds=60),
         isolate=False,
         scheduler=address,

@@ -245,7 +245,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace, warm
             limits=Limits(cell_seconds=30),
             isolate=False,
         )
-        gradebook.save(course, task, layout.Submission(student, handed_in), {"problem": report})
+        with gradebook.Writer(course, task) as writer:
+            writer.save(layout.Submission(student, handed_in), {"problem": report})
         assert api.generate_feedback("ps1", student)["success"]
         made[f"{student} feedback"] = root / "feedback" / student / "ps1" / "problem.html"
         graded_notebook = root / "autograded" / student / "ps1" / "problem.ipynb"

@@ -63,7 +63,7 @@ def started(squares: Callable, tmp_path: Path, temporary: Path) -> Iterator[tupl
             if student != "student-2":
                 course.submit(student, answer)
         process = subprocess.Popen(
-            [*course.command(), "--jobs", "1"], cwd=course.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            course.command("--jobs", "1"), cwd=course.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         until(lambda: began.exists() and len(list(course.root.glob("autograded/*/ps1"))) == 2)
         yield course, process, tmp_path / "open"
@@ -264,7 +264,7 @@ def test_a_locked_gradebook_is_waited_for(squares: Callable) -> None:
         other.rollback()
 
     with gradebook.Writer(directory, assignment, say=say) as writer:
-        assert not writer.is_graded(*layout.submissions(directory, "ps1"))
+        assert not writer.is_graded(*layout.submissions(directory, assignment))
     assert len(said) == 1 and "locked by another program" in said[0]
     other.close()
 
@@ -277,7 +277,7 @@ def test_a_gradebook_that_stays_locked_ends_in_a_sentence_and_loses_nothing(squa
     assignment = layout.read_assignment(directory, "ps1")
     other = sqlite3.connect(course.root / "gradebook.db")
     results = pool.grade_all(
-        assignment, list(layout.submissions(directory, "ps1")), limits=Limits(), isolate=False, jobs=1
+        assignment, list(layout.submissions(directory, assignment)), limits=Limits(), isolate=False, jobs=1
     )
     with (
         contextlib.closing(results),
@@ -297,18 +297,19 @@ def test_a_fork_that_fails_is_said_of_that_submission_alone(squares: Callable, m
     for student in ("ada", "bob", "cleo"):
         course.submit(student, RIGHT)
     directory = course.directory
+    assignment = layout.read_assignment(directory, "ps1")
     grade = Station.grade
 
-    def fails(self: Station, folder: Path):
-        if "bob" in str(folder):
+    def fails(self: Station, submission: layout.Submission):
+        if submission.student == "bob":
             raise OSError(11, "Resource temporarily unavailable")
-        return grade(self, folder)
+        return grade(self, submission)
 
     monkeypatch.setattr(Station, "grade", fails)
     found = dict(
         pool.grade_all(
-            layout.read_assignment(directory, "ps1"),
-            list(layout.submissions(directory, "ps1")),
+            assignment,
+            list(layout.submissions(directory, assignment)),
             limits=Limits(),
             isolate=False,
         )

@@ -1,0 +1,1223 @@
+"""Test cells of the kinds that strangers write: each scores here what it scores in one plain interpreter.
+
+Stock nbgrader runs the learner's cells and the tests in one kernel. Here a fresh interpreter plays that part for
+right and for wrong answers, and nbgrader's own rule makes points of what came out.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from autograder.grade import grade
+from autograder.limits import Limits
+from autograder.sandbox.warm import Warm
+from autograder.submission import with_checksums
+
+
+@dataclass(frozen=True)
+class Case:
+    """One exercise: the instructor's solution and tests (a point each), more right answers, and wrong ones."""
+
+    name: str
+    solution: str
+    tests: tuple[str, ...]
+    wrong: tuple[str, ...]
+    right: tuple[str, ...] = ()
+    setup: str = ""
+    needs: str = ""
+
+
+CASES = [
+    # -- values compared
+    Case(
+        "dicts compared",
+        "def count(words):\n    out = {}\n    for w in words:\n        out[w] = out.get(w, 0) + 1\n    return out",
+        ("assert count(['a', 'b', 'a']) == {'a': 2, 'b': 1}", "assert list(count('xy')) == ['x', 'y']"),
+        ("def count(words):\n    return {w: 1 for w in words}", "def count(words):\n    return None"),
+        ("from collections import Counter\ndef count(words):\n    return dict(Counter(words))",),
+    ),
+    Case(
+        "a subclass of dict compared",
+        "from collections import Counter\ndef count(words):\n    return Counter(words)",
+        ("assert count('aab') == {'a': 2, 'b': 1}", "assert count('aab').most_common(1) == [('a', 2)]"),
+        ("def count(words):\n    return {}",),
+        ("def count(words):\n    return {w: list(words).count(w) for w in words}",),
+    ),
+    Case(
+        "defaultdict and nested containers",
+        "from collections import defaultdict\ndef group(ws):\n    d = defaultdict(list)\n"
+        "    for w in ws:\n        d[len(w)].append(w)\n    return d",
+        ("assert group(['a', 'bb', 'c']) == {1: ['a', 'c'], 2: ['bb']}", "assert group([])[5] == []"),
+        ("def group(ws):\n    return {len(w): [w] for w in ws}",),
+    ),
+    Case(
+        "namedtuples by field and as tuples",
+        "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')\n"
+        "def middle(a, b):\n    return Point((a.x + b.x) / 2, (a.y + b.y) / 2)",
+        (
+            "assert middle(Point(0, 0), Point(2, 4)) == Point(1, 2)",
+            "assert middle(Point(0, 0), Point(2, 4)).y == 2",
+            "assert middle(Point(0, 0), Point(2, 4)) == (1, 2)",
+            "x, y = middle(Point(0, 0), Point(2, 4))\nassert (x, y) == (1, 2)",
+        ),
+        (
+            "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')\n"
+            "def middle(a, b):\n    return Point(a.x + b.x, a.y + b.y)",
+        ),
+    ),
+    Case(
+        "sets, frozensets, bytes, complex, None, ranges, slices",
+        "def things():\n    return {1, 2}, frozenset('a'), b'x', 1j, None, range(3), slice(1, 2), ...",
+        (
+            "assert things() == ({1, 2}, frozenset('a'), b'x', 1j, None, range(3), slice(1, 2), ...)",
+            "assert things()[4] is None",
+            "assert isinstance(things(), tuple) and isinstance(things()[0], set)",
+        ),
+        ("def things():\n    return [{1, 2}, frozenset('a'), b'x', 1j, 0, [0, 1, 2], slice(1, 2), ...]",),
+    ),
+    Case(
+        "fractions, decimals and dates",
+        "from fractions import Fraction\nfrom decimal import Decimal\nimport datetime\n"
+        "def half():\n    return Fraction(1, 2)\ndef price():\n    return Decimal('1.10')\n"
+        "def day():\n    return datetime.date(2024, 2, 29)",
+        (
+            "assert half() == 0.5",
+            "from fractions import Fraction\nassert half() + Fraction(1, 2) == 1",
+            "from decimal import Decimal\nassert price() == Decimal('1.10')",
+            "import datetime\nassert day() == datetime.date(2024, 2, 29)",
+            "assert day().year == 2024 and day().isoformat() == '2024-02-29'",
+        ),
+        (
+            "import datetime\ndef half():\n    return '1/2'\ndef price():\n    return 1.1\n"
+            "def day():\n    return datetime.date(2024, 3, 1)",
+        ),
+    ),
+    Case(
+        "enums",
+        "from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 2\ndef other(c):\n"
+        "    return Color.BLUE if c is Color.RED else Color.RED",
+        (
+            "assert other(Color.RED) == Color.BLUE",
+            "assert other(Color.BLUE) is Color.RED",
+            "assert [c.name for c in Color] == ['RED', 'BLUE']",
+            "assert Color(2) is Color.BLUE and Color['RED'].value == 1",
+        ),
+        ("from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 3\ndef other(c):\n    return c",),
+    ),
+    Case(
+        "floats with math.isclose, round and pytest.approx",
+        "def mean(xs):\n    return sum(xs) / len(xs)",
+        (
+            "import math\nassert math.isclose(mean([0.1, 0.2]), 0.15)",
+            "import pytest\nassert mean([1, 2]) == pytest.approx(1.5)",
+            "assert round(mean([1, 2, 2]), 2) == 1.67",
+            "assert abs(mean([1, 2]) - 1.5) < 1e-9",
+        ),
+        ("def mean(xs):\n    return sum(xs)", "def mean(xs):\n    return float('nan')"),
+    ),
+    Case(
+        "plain variables",
+        "answer = 42\nname = 'Ada'\nratio = answer / 5",
+        ("assert answer == 42", "assert name.lower().startswith('a')", "assert 8 < ratio < 9 and type(ratio) is float"),
+        ("answer = 41\nname = 'Bob'\nratio = 8", ""),
+    ),
+    Case(
+        "unittest's assertions",
+        "def double(x):\n    return 2 * x",
+        (
+            "import unittest\ncheck = unittest.TestCase()\ncheck.assertEqual(double(2), 4)",
+            "from unittest import TestCase\nwith TestCase().assertRaises(TypeError):\n    double(None)",
+            "from unittest import TestCase\nTestCase().assertListEqual([double(i) for i in range(3)], [0, 2, 4])",
+            "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(double('a'), 'aa')\n"
+            "r = unittest.TextTestRunner(stream=__import__('io').StringIO()).run("
+            "unittest.defaultTestLoader.loadTestsFromTestCase(T))\nassert r.wasSuccessful()",
+        ),
+        ("def double(x):\n    return x",),
+    ),
+    # -- classes
+    Case(
+        "a class with __eq__, __repr__ and operators",
+        "class Vector:\n    def __init__(self, x, y):\n        self.x, self.y = x, y\n"
+        "    def __add__(self, o):\n        return Vector(self.x + o.x, self.y + o.y)\n"
+        "    def __eq__(self, o):\n        return (self.x, self.y) == (o.x, o.y)\n"
+        "    def __repr__(self):\n        return f'Vector({self.x}, {self.y})'\n"
+        "    def __len__(self):\n        return 2\n    def __getitem__(self, i):\n        return (self.x, self.y)[i]\n"
+        "    def __bool__(self):\n        return bool(self.x or self.y)\n    def __hash__(self):\n"
+        "        return hash((self.x, self.y))\n    def __call__(self, s):\n        return Vector(self.x * s, self.y * s)\n"
+        "    def __contains__(self, v):\n        return v in (self.x, self.y)",
+        (
+            "assert Vector(1, 2) + Vector(3, 4) == Vector(4, 6)",
+            "assert Vector(1, 2) != Vector(1, 3)",
+            "assert repr(Vector(1, 2)) == 'Vector(1, 2)'",
+            "assert str(Vector(1, 2)) == 'Vector(1, 2)' and f'{Vector(1, 2)}' == 'Vector(1, 2)'",
+            "assert len(Vector(1, 2)) == 2 and Vector(5, 6)[1] == 6",
+            "assert not Vector(0, 0) and Vector(1, 0)",
+            "assert len({Vector(1, 2), Vector(1, 2)}) == 1",
+            "assert Vector(1, 2)(3).y == 6 and 2 in Vector(1, 2)",
+            "a, b = Vector(7, 8)\nassert a == 7 and b == 8",
+            "v = Vector(1, 2)\nv.x = 10\nassert v + Vector(0, 0) == Vector(10, 2)",
+            "assert [Vector(1, 2), Vector(3, 4)] == [Vector(1, 2), Vector(3, 4)]",
+        ),
+        (
+            "class Vector:\n    def __init__(self, x, y):\n        self.x, self.y = y, x\n"
+            "    def __add__(self, o):\n        return Vector(self.x, self.y)",
+        ),
+    ),
+    Case(
+        "isinstance and type of learners' classes",
+        "class Animal:\n    def speak(self):\n        return '...'\n"
+        "class Dog(Animal):\n    def speak(self):\n        return 'Woof'\ndef make():\n    return Dog()",
+        (
+            "assert isinstance(make(), Dog)",
+            "assert isinstance(make(), Animal) and issubclass(Dog, Animal)",
+            "assert type(make()) is Dog",
+            "assert make().speak() == 'Woof' and Animal().speak() == '...'",
+            "assert Dog.__mro__[1] is Animal or Dog.__bases__ == (Animal,)",
+            "assert Dog.__name__ == 'Dog' and make().__class__.__name__ == 'Dog'",
+            "assert hasattr(Dog, 'speak') and not hasattr(make(), 'fly')",
+            "assert callable(make().speak) and 'speak' in dir(Dog)",
+            "assert not isinstance(3, Dog)",
+        ),
+        ("class Animal:\n    pass\nclass Dog:\n    def bark(self):\n        pass\ndef make():\n    return Animal()",),
+    ),
+    Case(
+        "a learner's class subclassed in a test",
+        "class Shape:\n    def area(self):\n        raise NotImplementedError\n"
+        "    def describe(self):\n        return f'area {self.area()}'",
+        (
+            "class Square(Shape):\n    def area(self):\n        return 4\nassert Square().describe() == 'area 4'",
+            "assert isinstance(Square(), Shape)",
+            "try:\n    Shape().describe()\nexcept NotImplementedError:\n    pass\nelse:\n    raise AssertionError",
+        ),
+        ("class Shape:\n    def area(self):\n        return 0\n    def describe(self):\n        return 'area'",),
+    ),
+    Case(
+        "an instructor's class extended by the learner",
+        "class Stack(Base):\n    def push(self, x):\n        self.items.append(x)\n    def pop(self):\n"
+        "        if not self.items:\n            raise Empty('nothing here')\n        return self.items.pop()",
+        (
+            "s = Stack()\ns.push(1)\ns.push(2)\nassert s.pop() == 2 and s.items == [1]",
+            "assert isinstance(Stack(), Base)",
+            "try:\n    Stack().pop()\nexcept Empty as e:\n    assert 'nothing' in str(e)\nelse:\n    raise AssertionError",
+        ),
+        (
+            "class Stack(Base):\n    def push(self, x):\n        pass\n    def pop(self):\n        return self.items.pop()",
+        ),
+        setup="class Empty(Exception):\n    pass\nclass Base:\n    def __init__(self):\n        self.items = []",
+    ),
+    Case(
+        "dataclasses",
+        "from dataclasses import dataclass, field\n@dataclass(order=True)\nclass Card:\n    rank: int\n    suit: str = 'S'\n"
+        "    tags: list = field(default_factory=list)",
+        (
+            "assert Card(3) == Card(3, 'S')",
+            "assert Card(2) < Card(3) and sorted([Card(3), Card(1)])[0].rank == 1",
+            "import dataclasses\nassert [f.name for f in dataclasses.fields(Card)] == ['rank', 'suit', 'tags']",
+            "from dataclasses import asdict\nassert asdict(Card(1)) == {'rank': 1, 'suit': 'S', 'tags': []}",
+            "from dataclasses import replace\nassert replace(Card(1), suit='H').suit == 'H'",
+            "assert repr(Card(1)) == \"Card(rank=1, suit='S', tags=[])\"",
+            "assert dataclasses.is_dataclass(Card)",
+            "c = Card(1)\nc.tags.append('x')\nassert c.tags == ['x'] and Card(1).tags == []",
+        ),
+        (
+            "class Card:\n    def __init__(self, rank, suit='H'):\n        self.rank, self.suit, self.tags = rank, suit, []",
+        ),
+    ),
+    Case(
+        "properties, class methods, static methods, class attributes",
+        "class Temp:\n    count = 0\n    def __init__(self, c):\n        self._c = c\n        Temp.count += 1\n    @property\n"
+        "    def f(self):\n        return self._c * 9 / 5 + 32\n    @f.setter\n    def f(self, v):\n"
+        "        self._c = (v - 32) * 5 / 9\n    @classmethod\n    def zero(cls):\n        return cls(0)\n    @staticmethod\n"
+        "    def name():\n        return 'C'",
+        (
+            "assert Temp(100).f == 212",
+            "t = Temp(0)\nt.f = 212\nassert t._c == 100",
+            "assert Temp.zero().f == 32 and Temp.name() == 'C'",
+            "before = Temp.count\nTemp(1)\nassert Temp.count == before + 1",
+            "assert isinstance(Temp.f, property)",
+            "assert isinstance(Temp.__dict__['name'], staticmethod)",
+            "assert vars(Temp(5)) == {'_c': 5}",
+        ),
+        (
+            "class Temp:\n    count = 0\n    def __init__(self, c):\n        self._c = c\n    def f(self):\n        return self._c",
+        ),
+    ),
+    Case(
+        "abstract base classes",
+        "from abc import ABC, abstractmethod\nclass Repo(ABC):\n    @abstractmethod\n    def get(self, key): ...\n"
+        "class Memory(Repo):\n    def __init__(self):\n        self.d = {}\n    def get(self, key):\n"
+        "        return self.d.get(key)",
+        (
+            "try:\n    Repo()\nexcept TypeError:\n    pass\nelse:\n    raise AssertionError('abstract')",
+            "assert Memory().get('x') is None and issubclass(Memory, Repo)",
+            "assert Repo.__abstractmethods__ == frozenset({'get'})",
+        ),
+        ("class Repo:\n    def get(self, key): ...\nclass Memory:\n    def get(self, key):\n        return 0",),
+    ),
+    Case(
+        "linked objects",
+        "class Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, next\n"
+        "def build(xs):\n    head = None\n    for x in reversed(xs):\n        head = Node(x, head)\n    return head",
+        (
+            "n = build([1, 2, 3])\nseen = []\nwhile n is not None:\n    seen.append(n.value)\n    n = n.next\nassert seen == [1, 2, 3]",
+            "assert build([]) is None",
+            "a = Node(1)\nb = Node(2, a)\nassert b.next is a",
+            "a = Node(1)\na.next = a\nassert a.next.next.value == 1 and a.next is a",
+        ),
+        (
+            "class Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, None\n"
+            "def build(xs):\n    return Node(xs[-1] if xs else None)",
+        ),
+    ),
+    Case(
+        "context managers",
+        "class Tracked:\n    def __init__(self):\n        self.log = []\n    def __enter__(self):\n        self.log.append('in')\n"
+        "        return self\n    def __exit__(self, *a):\n        self.log.append('out')\n        return a[0] is ValueError\n"
+        "from contextlib import contextmanager\n@contextmanager\ndef swapped(d, v):\n    old = d['v']\n    d['v'] = v\n"
+        "    try:\n        yield d\n    finally:\n        d['v'] = old",
+        (
+            "with Tracked() as t:\n    pass\nassert t.log == ['in', 'out']",
+            "with Tracked() as t:\n    raise ValueError\nassert t.log == ['in', 'out']",
+            "try:\n    with Tracked():\n        raise KeyError\nexcept KeyError:\n    pass\nelse:\n    raise AssertionError",
+            "d = {'v': 1}\nwith swapped(d, 2) as e:\n    assert e['v'] == 2 and d['v'] == 2\nassert d['v'] == 1",
+        ),
+        (
+            "class Tracked:\n    log = ['in']\n    def __enter__(self):\n        return self\n    def __exit__(self, *a):\n"
+            "        return True\ndef swapped(d, v):\n    d['v'] = v",
+        ),
+    ),
+    # -- functions
+    Case(
+        "generators and iterators",
+        "def evens():\n    n = 0\n    while True:\n        yield n\n        n += 2\n"
+        "class Down:\n    def __init__(self, n):\n        self.n = n\n    def __iter__(self):\n        return self\n"
+        "    def __next__(self):\n        if self.n == 0:\n            raise StopIteration\n        self.n -= 1\n        return self.n",
+        (
+            "from itertools import islice\nassert list(islice(evens(), 3)) == [0, 2, 4]",
+            "g = evens()\nassert next(g) == 0 and next(g) == 2",
+            "import types\nassert isinstance(evens(), types.GeneratorType)",
+            "import inspect\nassert inspect.isgeneratorfunction(evens)",
+            "assert list(Down(3)) == [2, 1, 0] and [x for x in Down(1)] == [0]",
+            "assert [a for a, _ in zip(evens(), range(4))] == [0, 2, 4, 6]",
+            "g = evens()\nassert iter(g) is g\ng.close()\nassert next(g, 'done') == 'done'",
+        ),
+        (
+            "def evens():\n    return [0, 2, 4]\nclass Down(list):\n    def __init__(self, n):\n        super().__init__(range(n))",
+        ),
+    ),
+    Case(
+        "send and yield from",
+        "def averager():\n    total = count = 0\n    average = None\n    while True:\n        term = yield average\n"
+        "        total += term\n        count += 1\n        average = total / count\n"
+        "def flat(xs):\n    for x in xs:\n        if isinstance(x, list):\n            yield from flat(x)\n        else:\n            yield x",
+        (
+            "a = averager()\nnext(a)\nassert a.send(10) == 10 and a.send(20) == 15",
+            "assert list(flat([1, [2, [3]]])) == [1, 2, 3]",
+        ),
+        ("def averager():\n    yield 1\ndef flat(xs):\n    yield from xs",),
+    ),
+    Case(
+        "closures",
+        "def counter():\n    n = 0\n    def step():\n        nonlocal n\n        n += 1\n        return n\n    return step\n"
+        "def adder(k):\n    return lambda x: x + k",
+        (
+            "c = counter()\nassert (c(), c(), c()) == (1, 2, 3)",
+            "a, b = counter(), counter()\na()\nassert b() == 1",
+            "assert adder(3)(4) == 7 and list(map(adder(1), [1, 2])) == [2, 3]",
+            "assert callable(adder(1))",
+            "assert sorted(['bb', 'a'], key=lambda s: adder(len(s))(0)) == ['a', 'bb']",
+        ),
+        (
+            "total = 0\ndef counter():\n    def step():\n        global total\n        total += 1\n        return total\n    return step\n"
+            "def adder(k):\n    return k",
+        ),
+    ),
+    Case(
+        "decorators",
+        "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def inner(*a, **k):\n        f(*a, **k)\n"
+        "        return f(*a, **k)\n    return inner\ndef memo(f):\n    cache = {}\n    def inner(n):\n"
+        "        if n not in cache:\n            cache[n] = f(n)\n        return cache[n]\n    return inner",
+        (
+            "calls = []\n@twice\ndef note(x):\n    calls.append(x)\n    return x\nassert note(5) == 5 and calls == [5, 5]",
+            "@twice\ndef named():\n    'doc'\nassert named.__name__ == 'named' and named.__doc__ == 'doc'",
+            "seen = []\n@memo\ndef slow(n):\n    seen.append(n)\n    return n * n\n"
+            "assert slow(3) == 9 and slow(3) == 9 and seen == [3]",
+            "n = 0\n@twice\ndef bump():\n    global n\n    n += 1\nbump()\nassert n == 2",
+        ),
+        (
+            "def twice(f):\n    return f\ndef memo(f):\n    return f",
+            "def twice(f):\n    return f()\ndef memo(f):\n    return lambda n: 0",
+        ),
+    ),
+    Case(
+        "functions that take functions",
+        "def apply(f, xs):\n    return [f(x) for x in xs]\ndef compose(*fs):\n    def run(x):\n        for f in fs:\n"
+        "            x = f(x)\n        return x\n    return run",
+        (
+            "assert apply(lambda x: x + 1, [1, 2]) == [2, 3]",
+            "assert apply(str, [1]) == ['1'] and apply(len, ['ab']) == [2]",
+            "assert compose(abs, str)(-3) == '3'",
+            "seen = []\napply(seen.append, [1, 2])\nassert seen == [1, 2]",
+            "def boom(x):\n    raise KeyError('boom')\ntry:\n    apply(boom, [1])\nexcept KeyError as e:\n"
+            "    assert e.args == ('boom',)\nelse:\n    raise AssertionError",
+            "def use(g):\n    return g(2)\nassert use(compose(lambda x: x * 5)) == 10",
+        ),
+        ("def apply(f, xs):\n    return xs\ndef compose(*fs):\n    return fs[0]",),
+    ),
+    Case(
+        "mutation of arguments",
+        "def add_one(xs):\n    for i in range(len(xs)):\n        xs[i] += 1\ndef pure(d):\n    return {**d, 'k': 1}",
+        (
+            "xs = [1, 2]\nassert add_one(xs) is None and xs == [2, 3]",
+            "d = {}\npure(d)\nassert d == {}",
+            "xs = [1]\nys = xs\nadd_one(xs)\nassert ys == [2] and ys is xs",
+            "d = {'a': [1]}\ne = pure(d)\nassert e['a'] is d['a'] and e is not d",
+        ),
+        ("def add_one(xs):\n    xs = [x + 1 for x in xs]\ndef pure(d):\n    d['k'] = 1\n    return d",),
+    ),
+    Case(
+        "the same object comes back",
+        "def chain(xs):\n    xs.append(1)\n    return xs\nclass Builder:\n    def __init__(self):\n        self.parts = []\n"
+        "    def add(self, p):\n        self.parts.append(p)\n        return self",
+        (
+            "xs = []\nassert chain(xs) is xs",
+            "b = Builder()\nassert b.add(1) is b and b.add(2).parts == [1, 2]",
+            "b = Builder()\nb.parts.append(5)\nassert b.parts == [5]",
+            "b = Builder().add(1)\nassert Builder().parts == []",
+        ),
+        (
+            "def chain(xs):\n    return xs + [1]\nclass Builder:\n    def __init__(self):\n        self.parts = []\n"
+            "    def add(self, p):\n        b = Builder()\n        b.parts = [*self.parts, p]\n        return b",
+        ),
+    ),
+    Case(
+        "keyword arguments, defaults, varargs",
+        "def greet(name, *rest, greeting='Hello', **more):\n    return f\"{greeting}, {name}{''.join(rest)}{sorted(more)}\"",
+        (
+            "assert greet('Ada') == 'Hello, Ada[]'",
+            "assert greet('Ada', '!', greeting='Hi', a=1) == \"Hi, Ada!['a']\"",
+            "try:\n    greet()\nexcept TypeError:\n    pass\nelse:\n    raise AssertionError",
+            "assert greet(**{'name': 'B'}) == 'Hello, B[]'",
+        ),
+        ("def greet(name='', *rest, greeting='Hi', **more):\n    return greeting + name",),
+    ),
+    Case(
+        "inspect.signature, annotations, docstrings, defaults",
+        'def area(width: float, height: float = 1.0) -> float:\n    """Area of a rectangle."""\n    return width * height',
+        (
+            "import inspect\nassert list(inspect.signature(area).parameters) == ['width', 'height']",
+            "import inspect\nassert inspect.signature(area).parameters['height'].default == 1.0",
+            "assert area.__doc__ and 'Area' in area.__doc__",
+            "assert area.__annotations__['return'] is float",
+            "assert area.__name__ == 'area' and area.__defaults__ == (1.0,)",
+            "import typing\nassert typing.get_type_hints(area)['width'] is float",
+            "assert area.__code__.co_argcount == 2 and area.__code__.co_varnames[:1] == ('width',)",
+            "import types\nassert isinstance(area, types.FunctionType)",
+            "import inspect\nassert inspect.isfunction(area) and not inspect.isclass(area)",
+        ),
+        ("def area(w, h):\n    return w * h",),
+    ),
+    Case(
+        "inspect.getsource of a learner's function",
+        "def total(xs):\n    result = 0\n    for x in xs:\n        result += x\n    return result",
+        (
+            "import inspect\nassert 'for' in inspect.getsource(total)",
+            "import inspect\nassert 'sum(' not in inspect.getsource(total)",
+            "import ast, inspect\ntree = ast.parse(inspect.getsource(total))\n"
+            "assert any(isinstance(n, ast.For) for n in ast.walk(tree))",
+        ),
+        ("def total(xs):\n    return sum(xs)",),
+    ),
+    Case(
+        "recursion, and its limit",
+        "def depth(n):\n    return 0 if n == 0 else 1 + depth(n - 1)",
+        (
+            "assert depth(50) == 50",
+            "try:\n    depth(-1)\nexcept RecursionError:\n    pass\nelse:\n    raise AssertionError",
+        ),
+        ("def depth(n):\n    return n",),
+    ),
+    Case(
+        "nested functions and lambdas in containers",
+        "ops = {'+': lambda a, b: a + b, '*': lambda a, b: a * b}\ndef outer(x):\n    def inner(y):\n        return x + y\n"
+        "    return [inner, inner]",
+        (
+            "assert ops['+'](2, 3) == 5 and ops['*'](2, 3) == 6",
+            "assert set(ops) == {'+', '*'}",
+            "f, g = outer(1)\nassert f(1) == 2 and f is g",
+            "assert [f(2) for f in outer(3)] == [5, 5]",
+        ),
+        ("ops = {'+': lambda a, b: a - b}\ndef outer(x):\n    return [lambda y: y, lambda y: y]",),
+    ),
+    # -- exceptions
+    Case(
+        "exceptions, by try and by pytest.raises",
+        "def root(x):\n    if not isinstance(x, (int, float)):\n        raise TypeError('a number, please')\n"
+        "    if x < 0:\n        raise ValueError(f'negative: {x}')\n    return x ** 0.5",
+        (
+            "import pytest\nwith pytest.raises(ValueError):\n    root(-1)",
+            "import pytest\nwith pytest.raises(ValueError, match='negative: -4'):\n    root(-4)",
+            "import pytest\nwith pytest.raises(TypeError) as info:\n    root('x')\nassert 'number' in str(info.value)",
+            "try:\n    root(-1)\nexcept (ValueError, KeyError) as e:\n    assert type(e) is ValueError and e.args[0].startswith('neg')\n"
+            "else:\n    raise AssertionError('no error')",
+            "error = None\ntry:\n    root(-1)\nexcept Exception as e:\n    error = e\nassert isinstance(error, ValueError)",
+            "import pytest\npytest.raises(TypeError, root, None)",
+            "raised = False\ntry:\n    root(-1)\nexcept:\n    raised = True\nassert raised",
+        ),
+        ("def root(x):\n    return abs(x) ** 0.5", "def root(x):\n    raise Exception('negative: number')"),
+    ),
+    Case(
+        "exception classes of the learner's own",
+        "class BankError(Exception):\n    pass\nclass Insufficient(BankError):\n    def __init__(self, missing):\n"
+        "        super().__init__(f'{missing} missing')\n        self.missing = missing\n"
+        "def pay(balance, amount):\n    if amount > balance:\n        raise Insufficient(amount - balance)\n"
+        "    return balance - amount",
+        (
+            "try:\n    pay(1, 3)\nexcept Insufficient as e:\n    assert e.missing == 2\nelse:\n    raise AssertionError",
+            "try:\n    pay(1, 3)\nexcept BankError:\n    pass\nelse:\n    raise AssertionError",
+            "import pytest\nwith pytest.raises(Insufficient, match='2 missing'):\n    pay(1, 3)",
+            "assert issubclass(Insufficient, BankError) and issubclass(BankError, Exception)",
+            "assert str(Insufficient(5)) == '5 missing'",
+            "try:\n    raise Insufficient(1)\nexcept BankError as e:\n    assert e.missing == 1",
+            "assert pay(3, 1) == 2",
+        ),
+        (
+            "class BankError(Exception):\n    pass\nclass Insufficient(Exception):\n    pass\n"
+            "def pay(balance, amount):\n    if amount > balance:\n        raise BankError('2 missing')\n    return balance - amount",
+        ),
+    ),
+    Case(
+        "chained exceptions and notes",
+        "def load(text):\n    try:\n        return int(text)\n    except ValueError as e:\n        raise RuntimeError('bad') from e",
+        (
+            "try:\n    load('x')\nexcept RuntimeError as e:\n    assert isinstance(e.__cause__, ValueError)\nelse:\n    raise AssertionError",
+            "assert load('3') == 3",
+        ),
+        ("def load(text):\n    return int(text)", "def load(text):\n    raise RuntimeError('bad')"),
+    ),
+    Case(
+        "warnings",
+        "import warnings\ndef old():\n    warnings.warn('use new', DeprecationWarning)\n    return 1",
+        (
+            "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    warnings.simplefilter('always')\n    old()\n"
+            "assert len(w) == 1 and issubclass(w[0].category, DeprecationWarning) and 'new' in str(w[0].message)",
+            "import pytest\nwith pytest.warns(DeprecationWarning):\n    old()",
+        ),
+        ("def old():\n    return 1",),
+    ),
+    # -- input and output
+    Case(
+        "input() replaced",
+        "def ask():\n    name = input('Name? ')\n    return f'Hello {name}'",
+        (
+            "from unittest.mock import patch\nwith patch('builtins.input', return_value='Ada'):\n    assert ask() == 'Hello Ada'",
+            "import builtins\nold = builtins.input\nbuiltins.input = lambda prompt='': 'Bob'\ntry:\n"
+            "    assert ask() == 'Hello Bob'\nfinally:\n    builtins.input = old",
+            "input = lambda prompt='': 'Cy'\nassert ask() == 'Hello Cy'\ndel input",
+            "from unittest import mock\nanswers = iter(['x', 'y'])\nwith mock.patch('builtins.input', lambda *_: next(answers)):\n"
+            "    assert [ask(), ask()] == ['Hello x', 'Hello y']",
+            "from unittest.mock import patch\nwith patch('builtins.input', side_effect=['1']) as m:\n    ask()\n"
+            "m.assert_called_once_with('Name? ')",
+        ),
+        ("def ask():\n    return 'Hello Ada'", "def ask():\n    return f\"Hi {input('?')}\""),
+    ),
+    Case(
+        "sys.stdin replaced",
+        "import sys\ndef total():\n    return sum(int(line) for line in sys.stdin)",
+        (
+            "import io, sys\nold = sys.stdin\nsys.stdin = io.StringIO('1\\n2\\n')\ntry:\n    assert total() == 3\nfinally:\n    sys.stdin = old",
+        ),
+        ("def total():\n    return 4",),
+    ),
+    Case(
+        "printing, caught by redirect_stdout",
+        "def show(n):\n    for i in range(n):\n        print(i, end=' ')\n    print('done')",
+        (
+            "import io\nfrom contextlib import redirect_stdout\nout = io.StringIO()\nwith redirect_stdout(out):\n    show(3)\n"
+            "assert out.getvalue() == '0 1 2 done\\n'",
+            "import io, sys\nold, sys.stdout = sys.stdout, io.StringIO()\ntry:\n    show(1)\n    text = sys.stdout.getvalue()\n"
+            "finally:\n    sys.stdout = old\nassert text.strip().endswith('done')",
+            "from IPython.utils.capture import capture_output\nwith capture_output() as got:\n    show(2)\n"
+            "assert got.stdout.splitlines() == ['0 1 done']",
+            "from unittest.mock import patch\nwith patch('builtins.print') as p:\n    show(0)\np.assert_called_once_with('done')",
+            "assert show(0) is None",
+        ),
+        ("def show(n):\n    print(n)", "def show(n):\n    return 'done'"),
+    ),
+    Case(
+        "a %%capture magic",
+        "def hello():\n    print('Hello')",
+        ("%%capture got\nhello()", "assert got.stdout == 'Hello\\n'"),
+        ("def hello():\n    return 'Hello'",),
+    ),
+    Case(
+        "line magics and shell escapes in tests",
+        "def word():\n    return 'yes'",
+        (
+            "%precision 3\nassert word() == 'yes'",
+            "lines = !echo one two\nassert lines == ['one two'] and word() == 'yes'",
+            "%time assert word() == 'yes'",
+            "said = word()\nback = !echo {said}\nassert back == ['yes']",
+            "t = %timeit -o -q -n1 -r1 word()\nassert t.best < 10 and word() == 'yes'",
+        ),
+        ("def word():\n    return 'no'",),
+    ),
+    Case(
+        "magics in the learner's cell",
+        "%precision 4\nimport os\nfolder = %pwd\nlisted = !echo hi\ndef f():\n    return 1",
+        ("assert f() == 1", "assert listed[0] == 'hi'", "assert isinstance(folder, str)"),
+        ("%precision 4\nf = lambda: 2\nlisted = ['ho']\nfolder = 1",),
+    ),
+    Case(
+        "files written and read",
+        "def save(path, text):\n    with open(path, 'w') as f:\n        f.write(text)\ndef load(path):\n    with open(path) as f:\n"
+        "        return f.read()",
+        (
+            "save('made.txt', 'hello')\nassert load('made.txt') == 'hello'",
+            "save('made.txt', 'hello')\nimport os\nassert os.path.exists('made.txt')",
+            "with open('given.txt', 'w') as f:\n    f.write('given')\nassert load('given.txt') == 'given'",
+            "save('made.txt', 'again')\nassert open('made.txt').read() == 'again'",
+        ),
+        ("def save(path, text):\n    pass\ndef load(path):\n    return ''",),
+    ),
+    # -- state
+    Case(
+        "names a test deletes",
+        "def squares(n):\n    return [i * i for i in range(1, n + 1)]\ndef total(n):\n    return sum(squares(n))",
+        (
+            "tmp = squares\ndel squares\ntry:\n    total(1)\nexcept NameError:\n    pass\nelse:\n"
+            "    raise AssertionError('squares is not used')\nfinally:\n    squares = tmp",
+            "assert total(3) == 14",
+            "old = squares\nsquares = lambda n: [100]\ntry:\n    assert total(5) == 100\nfinally:\n    squares = old",
+            "assert total(2) == 5",
+        ),
+        (
+            "def squares(n):\n    return [i * i for i in range(1, n + 1)]\ndef total(n):\n    return n * (n + 1) * (2 * n + 1) // 6",
+        ),
+    ),
+    Case(
+        "state shared between cells",
+        "log = []\ndef record(x):\n    log.append(x)\n    return len(log)",
+        (
+            "assert record('a') == 1",
+            "assert log == ['a']",
+            "log.clear()\nassert record('b') == 1 and log == ['b']",
+            "log = ['x', 'y']\nassert record('z') == 3",
+            "assert log[-1] == 'z'",
+        ),
+        ("log = []\ndef record(x):\n    return 1",),
+    ),
+    Case(
+        "global counters that the learner's functions change",
+        "counter = 0\ndef bump():\n    global counter\n    counter += 1",
+        (
+            "bump()\nassert counter == 1",
+            "bump()\nbump()\nassert counter == 3",
+            "counter = 10\nbump()\nassert counter == 11",
+            "counter += 5\nbump()\nassert counter == 17",
+        ),
+        ("counter = 0\ndef bump():\n    counter = 1",),
+    ),
+    Case(
+        "helpers defined by one test and used by later ones",
+        "def f(x):\n    return x + 1",
+        (
+            "def check(g, pairs):\n    for a, b in pairs:\n        assert g(a) == b, (a, b)\ncheck(f, [(1, 2)])",
+            "check(f, [(2, 3), (-1, 0)])",
+            "class Probe:\n    calls = 0\n    def __add__(self, other):\n        Probe.calls += 1\n        return other\n"
+            "assert f(Probe()) == 1 and Probe.calls == 1",
+            "CASES = {1: 2}\nassert all(f(k) == v for k, v in CASES.items())",
+        ),
+        ("def f(x):\n    return x * 2",),
+    ),
+    Case(
+        "instructor's helpers in the setup, used by the learner's code",
+        "def solve(x):\n    return helper(x) * SCALE",
+        (
+            "assert solve(2) == 30",
+            "SCALE = 1\nassert solve(2) == 3",
+            "def helper(x):\n    return 7\nassert solve(0) == 7",
+            "import collections\nassert solve(1) == 7 * SCALE",
+        ),
+        ("def solve(x):\n    return (x + 1) * 10", "def solve(x):\n    return None"),
+        setup="SCALE = 10\ndef helper(x):\n    return x + 1",
+    ),
+    Case(
+        "modules and builtins patched",
+        "import random, time, math\ndef roll():\n    return random.randint(1, 6)\ndef nap():\n    time.sleep(60)\n    return 'awake'\n"
+        "def biggest(xs):\n    best = xs[0]\n    for x in xs:\n        best = x if x > best else best\n    return best",
+        (
+            "from unittest.mock import patch\nwith patch('random.randint', return_value=4):\n    assert roll() == 4",
+            "import random\nold = random.randint\nrandom.randint = lambda a, b: b\ntry:\n    assert roll() == 6\nfinally:\n    random.randint = old",
+            "from unittest.mock import patch\nwith patch('time.sleep') as sleep:\n    assert nap() == 'awake'\nsleep.assert_called_once_with(60)",
+            "import builtins\nold = builtins.max\ndef forbidden(*a, **k):\n    raise AssertionError('max is not allowed')\n"
+            "builtins.max = forbidden\ntry:\n    assert biggest([1, 3, 2]) == 3\nfinally:\n    builtins.max = old",
+            "import random\nrandom.seed(5)\na = roll()\nrandom.seed(5)\nassert roll() == a and 1 <= a <= 6",
+            "import random\nrandom.seed(1)\nexpected = random.randint(1, 6)\nrandom.seed(1)\nassert roll() == expected",
+        ),
+        ("def roll():\n    return 7\ndef nap():\n    return 'asleep'\ndef biggest(xs):\n    return max(xs)",),
+    ),
+    Case(
+        "mocks handed to the learner's code",
+        "def notify(mailer, users):\n    for u in users:\n        mailer.send(u, subject='Hi')\n    return mailer.count",
+        (
+            "from unittest.mock import Mock\nm = Mock(count=2)\nassert notify(m, ['a', 'b']) == 2\nassert m.send.call_count == 2",
+            "from unittest.mock import Mock, call\nm = Mock()\nnotify(m, ['a'])\nm.send.assert_called_once_with('a', subject='Hi')",
+            "from unittest.mock import MagicMock, call\nm = MagicMock()\nnotify(m, ['a', 'b'])\n"
+            "assert m.send.call_args_list == [call('a', subject='Hi'), call('b', subject='Hi')]",
+            "class Mailer:\n    def __init__(self):\n        self.sent, self.count = [], 0\n    def send(self, to, subject):\n"
+            "        self.sent.append(to)\n        self.count += 1\nm = Mailer()\nassert notify(m, 'xy') == 2 and m.sent == ['x', 'y']",
+        ),
+        ("def notify(mailer, users):\n    return 0",),
+    ),
+    Case(
+        "globals(), locals() and names by string",
+        "def made():\n    return 1\nvalue = 5",
+        (
+            "assert 'made' in globals() and callable(globals()['made'])",
+            "assert eval('made()') == 1",
+            "assert 'value' in dir() and globals().get('value') == 5",
+            "exec('result = made() + value')\nassert result == 6",
+            "try:\n    made\nexcept NameError:\n    raise AssertionError('define made')\nassert made() == 1",
+            "from IPython import get_ipython\nassert get_ipython().user_ns['value'] == 5",
+        ),
+        ("def made():\n    return 2", ""),
+    ),
+    Case(
+        "In, Out and the last value",
+        "x = 3",
+        ("x * 1.0 / 3", "x == 3", "1.0 if x == 3 else 0.5", "print(x)\nassert x == 3"),
+        ("x = 0", "x = 1.5"),
+    ),
+    # -- async, threads, time
+    Case(
+        "async functions",
+        "import asyncio\nasync def double(x):\n    await asyncio.sleep(0)\n    return 2 * x\n"
+        "async def ticks(n):\n    for i in range(n):\n        yield i",
+        (
+            "assert await double(2) == 4",
+            "import asyncio, inspect\nassert inspect.iscoroutinefunction(double)",
+            "import asyncio\nassert await asyncio.gather(double(1), double(2)) == [2, 4]",
+            "assert [i async for i in ticks(3)] == [0, 1, 2]",
+            "import asyncio\nloop = asyncio.new_event_loop()\nimport threading\ngot = []\n"
+            "t = threading.Thread(target=lambda: got.append(loop.run_until_complete(double(5))))\nt.start()\nt.join()\nassert got == [10]",
+        ),
+        (
+            "def double(x):\n    return 2 * x\ndef ticks(n):\n    return range(n)",
+            "async def double(x):\n    return x\nasync def ticks(n):\n    yield n",
+        ),
+    ),
+    Case(
+        "threads started by a test",
+        "def work(out, x):\n    out.append(x * 2)",
+        (
+            "import threading\nout = []\nts = [threading.Thread(target=work, args=(out, i)) for i in range(3)]\n"
+            "[t.start() for t in ts]\n[t.join() for t in ts]\nassert sorted(out) == [0, 2, 4]",
+            "from concurrent.futures import ThreadPoolExecutor\nout = []\nwith ThreadPoolExecutor(2) as pool:\n"
+            "    list(pool.map(lambda i: work(out, i), range(3)))\nassert sorted(out) == [0, 2, 4]",
+        ),
+        ("def work(out, x):\n    out.append(x)",),
+    ),
+    Case(
+        "time taken",
+        "import functools\n@functools.lru_cache(None)\ndef fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)",
+        (
+            "import time\nstart = time.perf_counter()\nassert fib(60) == 1548008755920\nassert time.perf_counter() - start < 2",
+            "assert fib.cache_info().hits > 0",
+            "fib.cache_clear()\nassert fib(5) == 5 and fib.cache_info().misses == 6",
+            "assert fib.__wrapped__ is not None",
+        ),
+        ("def fib(n):\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + a\n    return a",),
+    ),
+    # -- numpy
+    Case(
+        "arrays with numpy.testing",
+        "import numpy as np\ndef scale(a):\n    return (a - a.mean(0)) / a.std(0)\ndef grid(n):\n    return np.eye(n, dtype=int)\n"
+        "def inplace(a):\n    a += 1",
+        (
+            "np.testing.assert_allclose(scale(np.array([[1.0, 2], [3, 6]])), [[-1, -1], [1, 1]])",
+            "np.testing.assert_array_equal(grid(2), np.array([[1, 0], [0, 1]]))",
+            "assert grid(3).shape == (3, 3) and grid(3).dtype == int and isinstance(grid(3), np.ndarray)",
+            "a = np.zeros(3)\ninplace(a)\nassert (a == 1).all()",
+            "a = np.zeros((2, 2))\ninplace(a[0])\nassert a.tolist() == [[1, 1], [0, 0]]",
+            "assert np.allclose(grid(2) @ np.array([1, 2]), [1, 2])",
+            "assert np.array_equal(grid(2).T, grid(2)) and grid(2).sum() == 2 and grid(2)[0, 0] == 1",
+            "import numpy.testing as npt\nnpt.assert_almost_equal(scale(np.array([[0.0], [2.0]]))[1, 0], 1)",
+            "assert isinstance(grid(2)[0, 0], np.integer)",
+        ),
+        (
+            "import numpy as np\ndef scale(a):\n    return a - a.mean()\ndef grid(n):\n    return [[1, 0], [0, 1]]\ndef inplace(a):\n    a = a + 1",
+            "def scale(a):\n    return None\ndef grid(n):\n    return np.zeros((n, n))\ndef inplace(a):\n    return a",
+        ),
+        setup="import numpy as np",
+        needs="numpy",
+    ),
+    Case(
+        "structured, masked, object and random arrays",
+        "rng = np.random.default_rng(0)\ndef sample(n):\n    return np.random.default_rng(0).normal(size=n)\n"
+        "def table():\n    return np.array([(1, 'a')], dtype=[('n', int), ('s', 'U1')])\n"
+        "def masked(a):\n    return np.ma.masked_less(a, 0)\ndef words():\n    return np.array(['a', 'bb'])",
+        (
+            "np.testing.assert_array_equal(sample(3), np.random.default_rng(0).normal(size=3))",
+            "assert table()['n'][0] == 1 and table().dtype.names == ('n', 's')",
+            "assert masked(np.array([-1, 2])).sum() == 2",
+            "assert words().tolist() == ['a', 'bb'] and words().dtype.kind == 'U'",
+            "assert isinstance(rng, np.random.Generator)",
+        ),
+        (
+            "rng = 0\ndef sample(n):\n    return np.zeros(n)\ndef table():\n    return np.array([(1, 'a')])\n"
+            "def masked(a):\n    return a\ndef words():\n    return ['a']",
+        ),
+        setup="import numpy as np",
+        needs="numpy",
+    ),
+    # -- pandas
+    Case(
+        "data frames",
+        "import pandas as pd\ndef load():\n    return pd.DataFrame({'city': ['A', 'B', 'A'], 'n': [1, 2, 3]})\n"
+        "def totals(df):\n    return df.groupby('city')['n'].sum()\ndef add(df):\n    df['m'] = df['n'] * 2\n    return df\n"
+        "frame = load()",
+        (
+            "assert load().shape == (3, 2) and list(load().columns) == ['city', 'n']",
+            "import pandas as pd\npd.testing.assert_frame_equal(load(), pd.DataFrame({'city': ['A', 'B', 'A'], 'n': [1, 2, 3]}))",
+            "assert totals(load()).to_dict() == {'A': 4, 'B': 2}",
+            "assert totals(load())['A'] == 4 and totals(load()).loc['B'] == 2",
+            "import pandas as pd\nassert isinstance(load(), pd.DataFrame) and isinstance(totals(load()), pd.Series)",
+            "import pandas as pd\ndf = pd.DataFrame({'city': ['Z'], 'n': [5]})\nadd(df)\nassert df['m'].tolist() == [10]",
+            "import pandas as pd\npd.testing.assert_series_equal(totals(load()), pd.Series([4, 2], "
+            "index=pd.Index(['A', 'B'], name='city'), name='n'))",
+            "assert frame['n'].mean() == 2 and len(frame) == 3 and frame.iloc[0]['city'] == 'A'",
+            "assert frame[frame.n > 1].city.tolist() == ['B', 'A'] and 'n' in frame",
+            "assert frame.n.dtype == 'int64' and frame.equals(load())",
+        ),
+        (
+            "import pandas as pd\ndef load():\n    return pd.DataFrame({'city': ['A'], 'n': ['1']})\n"
+            "def totals(df):\n    return df['n'].sum()\ndef add(df):\n    return df.assign(m=0)\nframe = None",
+        ),
+        needs="pandas",
+    ),
+    Case(
+        "frames with indexes, dates, categories and missing values",
+        "import pandas as pd\nts = pd.Series([1.0, None, 3.0], index=pd.date_range('2024-01-01', periods=3))\n"
+        "cat = pd.Categorical(['a', 'b', 'a'])\nmulti = pd.DataFrame({'a': [1, 1], 'b': [2, 3], 'v': [4, 5]}).set_index(['a', 'b'])",
+        (
+            "assert ts.isna().sum() == 1 and ts.sum() == 4",
+            "import pandas as pd\nassert ts.index[0] == pd.Timestamp('2024-01-01')",
+            "assert ts.index.freqstr == 'D'",
+            "assert list(cat.categories) == ['a', 'b']",
+            "assert multi.loc[(1, 3), 'v'] == 5 and multi.index.names == ['a', 'b']",
+        ),
+        ("import pandas as pd\nts = pd.Series([1.0, 2.0])\ncat = ['a']\nmulti = pd.DataFrame({'v': [4, 5]})",),
+        needs="pandas",
+    ),
+    # -- figures
+    Case(
+        "matplotlib axes inspected",
+        "import matplotlib.pyplot as plt\ndef plot(xs):\n    fig, ax = plt.subplots()\n    ax.plot(xs, label='line')\n"
+        "    ax.set_title('Title')\n    ax.set_xlabel('t')\n    ax.legend()\n    return ax",
+        (
+            "ax = plot([1, 2, 3])\nassert ax.get_title() == 'Title' and ax.get_xlabel() == 't'",
+            "ax = plot([1, 2, 3])\nassert list(ax.lines[0].get_ydata()) == [1, 2, 3]",
+            "ax = plot([1, 2])\nassert len(ax.get_lines()) == 1 and ax.get_legend() is not None",
+            "import matplotlib.axes\nassert isinstance(plot([1]), matplotlib.axes.Axes)",
+            "import matplotlib.pyplot as plt\nplt.close('all')\nplot([1])\nassert len(plt.get_fignums()) == 1",
+            "import matplotlib.pyplot as plt\nplt.close('all')\nplot([1, 5])\nassert plt.gca().get_title() == 'Title'",
+        ),
+        ("import matplotlib.pyplot as plt\ndef plot(xs):\n    plt.plot(xs)\n    plt.title('Wrong')",),
+        needs="matplotlib",
+    ),
+    Case(
+        "a figure drawn at the top level",
+        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nbars = ax.bar(['a', 'b'], [1, 2])\nax.set_ylabel('n')",
+        (
+            "assert ax.get_ylabel() == 'n'",
+            "assert len(ax.patches) == 2 and ax.patches[1].get_height() == 2",
+            "assert [t.get_text() for t in ax.get_xticklabels()] == ['a', 'b']",
+            "assert len(fig.axes) == 1 and fig.axes[0] is ax",
+        ),
+        ("import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nbars = ax.bar(['a'], [1])",),
+        needs="matplotlib",
+    ),
+    # -- modules and text
+    Case(
+        "modules, regular expressions and compiled objects",
+        "import re, json, string\npattern = re.compile(r'(\\w+)@(\\w+)')\ndef find(s):\n    return pattern.search(s)\n"
+        "def dump(d):\n    return json.dumps(d, sort_keys=True)",
+        (
+            "assert pattern.match('a@b')",
+            "assert find('x a@b').group(2) == 'b' and find('') is None",
+            "import json\nassert json.loads(dump({'b': 1, 'a': [None]})) == {'a': [None], 'b': 1}",
+            "assert 'json' in globals()",
+            "import sys\nassert 'json' in sys.modules and dump({}) == '{}'",
+            "import re\nassert isinstance(pattern, re.Pattern)",
+        ),
+        ("import re\npattern = re.compile('a')\ndef find(s):\n    return None\ndef dump(d):\n    return str(d)",),
+    ),
+    Case(
+        "operator functions, reduce, sorted with a learner's key",
+        "def key(word):\n    return (-len(word), word)\ndef merge(a, b):\n    return {**a, **b}",
+        (
+            "assert sorted(['b', 'aa', 'a'], key=key) == ['aa', 'a', 'b']",
+            "from functools import reduce\nassert reduce(merge, [{1: 1}, {2: 2}]) == {1: 1, 2: 2}",
+            "assert max(['x', 'yyy'], key=lambda w: -key(w)[0]) == 'yyy'",
+            "assert list(filter(lambda w: key(w)[0] == -1, ['a', 'bb'])) == ['a']",
+            "from functools import partial\nassert partial(merge, {1: 1})({1: 2}) == {1: 2}",
+            "import copy\nassert copy.copy(key)('a') == (-1, 'a')",
+        ),
+        ("def key(word):\n    return word\ndef merge(a, b):\n    return a",),
+    ),
+    Case(
+        "matrices of objects that refer to each other",
+        "class Account:\n    def __init__(self, owner, balance=0):\n        self.owner, self.balance, self.history = owner, balance, []\n"
+        "    def transfer(self, other, amount):\n        self.balance -= amount\n        other.balance += amount\n"
+        "        self.history.append((other.owner, amount))\nclass Bank:\n    def __init__(self):\n        self.accounts = {}\n"
+        "    def open(self, owner):\n        self.accounts[owner] = Account(owner)\n        return self.accounts[owner]",
+        (
+            "a, b = Account('a', 10), Account('b')\na.transfer(b, 4)\nassert (a.balance, b.balance) == (6, 4)",
+            "assert a.history == [('b', 4)]",
+            "bank = Bank()\nx = bank.open('x')\nx.balance = 7\nassert bank.accounts['x'].balance == 7",
+            "assert bank.accounts['x'] is x and 'x' in bank.accounts and len(bank.accounts) == 1",
+            "for name, account in bank.accounts.items():\n    assert name == account.owner",
+            "bank.accounts['y'] = Account('y')\nassert set(bank.accounts) == {'x', 'y'}",
+            "del bank.accounts['y']\nassert list(bank.accounts) == ['x']",
+            "x.history.append('test')\nassert bank.accounts['x'].history == ['test']",
+            "import copy\nz = copy.deepcopy(x)\nz.balance = 0\nassert x.balance == 7 and z.owner == 'x'",
+            "setattr(x, 'balance', 1)\nassert getattr(x, 'balance') == 1 and hasattr(x, 'owner')",
+        ),
+        (
+            "class Account:\n    def __init__(self, owner, balance=0):\n        self.owner, self.balance, self.history = owner, balance, []\n"
+            "    def transfer(self, other, amount):\n        pass\nclass Bank:\n    def __init__(self):\n        self.accounts = {}\n"
+            "    def open(self, owner):\n        return Account(owner)",
+        ),
+    ),
+    Case(
+        "walrus, match, star unpacking, f-strings in tests",
+        "def parse(cmd):\n    match cmd.split():\n        case ['go', d]:\n            return {'go': d}\n        case _:\n            return None",
+        (
+            "assert (r := parse('go north')) and r['go'] == 'north'",
+            "match parse('go west'):\n    case {'go': d}:\n        assert d == 'west'\n    case _:\n        raise AssertionError",
+            "first, *rest = [parse('x'), parse('go e')]\nassert first is None and rest == [{'go': 'e'}]",
+            "assert f\"{parse('go n')['go']:>3}\" == '  n'",
+        ),
+        ("def parse(cmd):\n    return {'go': 'south'}", "def parse(cmd):\n    return cmd"),
+    ),
+    Case(
+        "learner's object matched structurally",
+        "class Point:\n    __match_args__ = ('x', 'y')\n    def __init__(self, x, y):\n        self.x, self.y = x, y",
+        (
+            "match Point(1, 2):\n    case Point(1, y):\n        assert y == 2\n    case _:\n        raise AssertionError",
+            "match Point(1, 2):\n    case Point(x=0):\n        raise AssertionError\n    case Point(x=1, y=2):\n        pass\n"
+            "    case _:\n        raise AssertionError",
+        ),
+        ("class Point:\n    def __init__(self, x, y):\n        self.x, self.y = y, x",),
+    ),
+    Case(
+        "a test reads what the learner imported",
+        "import math as m\nfrom statistics import mean\ndef f(x):\n    return m.sqrt(x)",
+        ("assert f(4) == 2", "assert m.pi > 3", "assert mean([1, 3]) == 2"),
+        ("def f(x):\n    return x", "import math as m\ndef f(x):\n    return m.floor(x)"),
+    ),
+    Case(
+        "doctest of a learner's function",
+        "def inc(x):\n    '''\n    >>> inc(1)\n    2\n    '''\n    return x + 1",
+        (
+            "import doctest\nfinder = doctest.DocTestFinder()\ntests = finder.find(inc, 'inc', globs={'inc': inc})\n"
+            "runner = doctest.DocTestRunner(verbose=False)\nfor t in tests:\n    runner.run(t, out=lambda s: None)\n"
+            "assert runner.tries == 1 and runner.failures == 0",
+            "import doctest\nassert doctest.testmod().failed == 0 and inc(1) == 2",
+        ),
+        ("def inc(x):\n    '''\n    >>> inc(1)\n    2\n    '''\n    return x",),
+    ),
+    Case(
+        "weak references, ids, hashes, pickles",
+        "class Thing:\n    def __init__(self):\n        self.v = 1\nthing = Thing()",
+        (
+            "import pickle\nassert pickle.loads(pickle.dumps(thing.v)) == 1",
+            "assert id(thing) == id(thing) and hash(thing) == hash(thing)",
+            "seen = {thing: 'yes'}\nassert seen[thing] == 'yes'",
+            "assert thing == thing and thing != Thing()",
+            "assert thing in [thing]",
+        ),
+        (
+            "class Thing:\n    def __init__(self):\n        self.v = 2\n    def __eq__(self, o):\n        return False\nthing = Thing()",
+        ),
+    ),
+]
+
+# Tests, by their case and number, whose points still differ from those of one plain interpreter, and what was said.
+DIFFER: dict[str, dict[int, str]] = {
+    "defaultdict and nested containers": {1: "KeyError: 5"},
+    "namedtuples by field and as tuples": {0: "A test found a wrong answer.", 2: "A test found a wrong answer."},
+    "fractions, decimals and dates": {
+        0: "A test found a wrong answer.",
+        1: "A test found a wrong answer.",
+        2: "A test found a wrong answer.",
+        3: "A test found a wrong answer.",
+    },
+    "a class with __eq__, __repr__ and operators": {
+        0: "A test found a wrong answer.",
+        2: "A test found a wrong answer.",
+        5: "TypeError: A learner's object does not say for itself whether it is true. Compare what it holds.",
+        6: "A test found a wrong answer.",
+        9: "A test found a wrong answer.",
+        10: "A test found a wrong answer.",
+    },
+    "isinstance and type of learners' classes": {
+        0: "A test found a wrong answer.",
+        1: "A test found a wrong answer.",
+        2: "A test found a wrong answer.",
+        5: "A test found a wrong answer.",
+        7: "A test found a wrong answer.",
+    },
+    "a learner's class subclassed in a test": {
+        0: "AttributeError: 'str' object has no attribute 'do'",
+        1: "AttributeError: 'str' object has no attribute 'do'",
+    },
+    "an instructor's class extended by the learner": {1: "A test found a wrong answer.", 2: "Empty: nothing here"},
+    "dataclasses": {
+        0: "A test found a wrong answer.",
+        1: "TypeError: A learner's object does not compute or compare for itself. Look at what it holds.",
+        2: "A test found a wrong answer.",
+        3: "TypeError: asdict() should be called on dataclass instances",
+        4: "TypeError: replace() should be called on dataclass instances",
+        5: "A test found a wrong answer.",
+        6: "A test found a wrong answer.",
+        7: "A test found a wrong answer.",
+    },
+    "properties, class methods, static methods, class attributes": {
+        4: "A test found a wrong answer.",
+        5: "A test found a wrong answer.",
+    },
+    "context managers": {
+        0: "TypeError: 'Remote' object does not support the context manager protocol",
+        1: "TypeError: 'Remote' object does not support the context manager protocol",
+        2: "TypeError: 'Remote' object does not support the context manager protocol",
+        3: "TypeError: 'Remote' object does not support the context manager protocol",
+    },
+    "generators and iterators": {2: "A test found a wrong answer.", 3: "A test found a wrong answer."},
+    "decorators": {1: "A test found a wrong answer."},
+    "functions that take functions": {3: "A test found a wrong answer."},
+    "the same object comes back": {2: "A test found a wrong answer."},
+    "inspect.signature, annotations, docstrings, defaults": {
+        0: "A test found a wrong answer.",
+        1: "KeyError: 'height'",
+        2: "A test found a wrong answer.",
+        3: "A test found a wrong answer.",
+        5: "A test found a wrong answer.",
+        7: "A test found a wrong answer.",
+        8: "A test found a wrong answer.",
+    },
+    "inspect.getsource of a learner's function": {
+        0: "TypeError: module, class, method, function, traceback, frame, or code object was expected, got Remote",
+        1: "TypeError: module, class, method, function, traceback, frame, or code object was expected, got Remote",
+        2: "TypeError: module, class, method, function, traceback, frame, or code object was expected, got Remote",
+    },
+    "exception classes of the learner's own": {
+        0: "TypeError: catching classes that do not inherit from BaseException is not allowed",
+        1: "TypeError: catching classes that do not inherit from BaseException is not allowed",
+        2: "TypeError: Expected a BaseException type, but got 'Remote'",
+        3: "A test found a wrong answer.",
+        5: "TypeError: catching classes that do not inherit from BaseException is not allowed",
+    },
+    "chained exceptions and notes": {0: "A test found a wrong answer."},
+    "warnings": {
+        0: "A test found a wrong answer.",
+        1: "Failed: DID NOT WARN. No warnings of type (<class 'DeprecationWarning'>,) were emitted.",
+    },
+    "input() replaced": {
+        0: "EOFError: EOF when reading a line",
+        1: "EOFError: EOF when reading a line",
+        3: "EOFError: EOF when reading a line",
+        4: "EOFError: EOF when reading a line",
+    },
+    "sys.stdin replaced": {0: "A test found a wrong answer."},
+    "printing, caught by redirect_stdout": {
+        0: "A test found a wrong answer.",
+        1: "A test found a wrong answer.",
+        2: "A test found a wrong answer.",
+        3: "Expected 'print' to be called once. Called 0 times.",
+    },
+    "a %%capture magic": {1: "A test found a wrong answer."},
+    "files written and read": {
+        1: "A test found a wrong answer.",
+        2: "FileNotFoundError: [Errno 2] No such file or directory",
+        3: "FileNotFoundError: [Errno 2] No such file or directory: 'made.txt'",
+    },
+    "state shared between cells": {2: "A test found a wrong answer."},
+    "global counters that the learner's functions change": {
+        0: "A test found a wrong answer.",
+        1: "A test found a wrong answer.",
+        2: "A test found a wrong answer.",
+        3: "A test found a wrong answer.",
+    },
+    "helpers defined by one test and used by later ones": {
+        2: "TypeError: Probe.__add__() missing 1 required positional argument: 'other'"
+    },
+    "modules and builtins patched": {
+        1: "A test found a wrong answer.",
+        2: "The time was up: 10 s for a cell, 60 s for a notebook.",
+        3: "a wrong answer passes: Every test passed.",
+        4: "A test found a wrong answer.",
+        5: "A test found a wrong answer.",
+    },
+    "mocks handed to the learner's code": {
+        0: "A test found a wrong answer.",
+        1: "Expected 'send' to be called once. Called 0 times.",
+        2: "A test found a wrong answer.",
+        3: "TypeError: Mailer.send() missing 1 required positional argument: 'to'",
+    },
+    "globals(), locals() and names by string": {
+        2: "A test found a wrong answer.",
+        3: "NameError: name 'value' is not defined",
+        5: "KeyError: 'value'",
+    },
+    "async functions": {
+        0: "TypeError: object Remote can't be used in 'await' expression",
+        1: "A test found a wrong answer.",
+        2: "TypeError: An asyncio.Future, a coroutine or an awaitable is required",
+        3: "TypeError: 'async for' requires an object with __aiter__ method, got Remote",
+        4: "A test found a wrong answer.",
+    },
+    "threads started by a test": {0: "A test found a wrong answer.", 1: "A test found a wrong answer."},
+    "data frames": {
+        1: "<the learner's Flags> != <Flags(allows_duplicate_labels=True)>",
+        5: "KeyError: 'm'",
+        6: "Series are different",
+        9: "A test found a wrong answer.",
+    },
+    "frames with indexes, dates, categories and missing values": {
+        1: "A test found a wrong answer.",
+        4: "A test found a wrong answer.",
+    },
+    "matplotlib axes inspected": {4: "A test found a wrong answer.", 5: "A test found a wrong answer."},
+    "modules, regular expressions and compiled objects": {
+        0: "TypeError: A learner's object does not say for itself whether it is true. Compare what it holds."
+    },
+    "operator functions, reduce, sorted with a learner's key": {
+        5: "RecursionError: maximum recursion depth exceeded while calling a Python object"
+    },
+    "matrices of objects that refer to each other": {
+        5: "A test found a wrong answer.",
+        6: "KeyError: 'y'",
+        7: "A test found a wrong answer.",
+        8: "TypeError: cannot pickle 'module' object",
+    },
+    "learner's object matched structurally": {
+        0: "TypeError: called match pattern must be a type",
+        1: "TypeError: called match pattern must be a type",
+    },
+    "a test reads what the learner imported": {
+        1: "on purpose: a module that the solution imports is the instructor's, whether or not the learner imports it",
+        2: "on purpose: a module that the solution imports is the instructor's, whether or not the learner imports it",
+    },
+    "doctest of a learner's function": {0: "A test found a wrong answer."},
+    "weak references, ids, hashes, pickles": {
+        1: "a wrong answer passes: Every test passed.",
+        2: "a wrong answer passes: Every test passed.",
+        3: "a wrong answer passes: Every test passed.",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def plainly() -> Iterator[Callable[..., list[float]]]:
+    """Runs cells in one fresh interpreter; gives the points of those that are tests."""
+    script = Path(__file__).with_name("one_interpreter.py")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "TMPDIR": folder, "OMP_NUM_THREADS": "1", "IPYTHONDIR": f"{folder}/ipython"}
+        process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            text=True,
+        )
+        assert process.stdin and process.stdout
+        asks, answers = process.stdin, process.stdout
+
+        def run(cells: list[str], first_test: int) -> list[float]:
+            print(json.dumps([cells, first_test]), file=asks, flush=True)
+            return list(json.loads(answers.readline()))
+
+        yield run
+        asks.close()
+        process.wait(timeout=20)
+
+
+Row = tuple[str, str, float, float, str]  # right or wrong, the answer, stock's points, the points here, the message
+
+
+@pytest.fixture(scope="module")
+def compared(
+    plainly: Callable[..., list[float]], cells: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Case], list[list[Row]]]]:
+    """Grades every answer of a case in both ways: for each of its tests, what came out."""
+    shipped = tmp_path_factory.mktemp("shipped")
+    with Warm(["numpy", "pandas", "matplotlib.pyplot", "pytest"]) as process:
+
+        @functools.cache
+        def compare(case: Case) -> list[list[Row]]:
+            first = [cells.locked("setup", case.setup)] if case.setup else []
+            tests = [cells.test(f"test{i}", text) for i, text in enumerate(case.tests)]
+            source = with_checksums(
+                cells.notebook(*first, cells.solution("answer", cells.solved(case.solution)), *tests)
+            )
+            rows: list[list[Row]] = [[] for _ in tests]
+            path = tmp_path_factory.mktemp("submitted") / "work.ipynb"
+            right = [("right", answer) for answer in (case.solution, *case.right)]
+            for kind, answer in [*right, *(("wrong", answer) for answer in case.wrong)]:
+                stock = plainly([case.setup, answer, *case.tests], 2)
+                nbformat.write(cells.notebook(*first, cells.solution("answer", answer), *tests), path)
+                limits = Limits(cell_seconds=10, submission_seconds=60)
+                report = grade(source, path, files=shipped, process=process, limits=limits, isolate=False)
+                for row, points, verdict in zip(rows, stock, report.verdicts, strict=True):
+                    row.append((kind, answer, points, verdict.points, verdict.message))
+            return rows
+
+        yield compare
+
+
+def _marks(case: Case, number: int) -> list[pytest.MarkDecorator]:
+    if reason := DIFFER.get(case.name, {}).get(number):
+        return [pytest.mark.xfail(strict=True, reason=reason)]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("case", "number"),
+    [
+        pytest.param(case, number, id=f"{case.name}-{number}", marks=_marks(case, number))
+        for case in CASES
+        for number in range(len(case.tests))
+    ],
+)
+def test_any_test_cell_scores_what_it_scores_in_one_interpreter(
+    case: Case, number: int, compared: Callable[[Case], list[list[Row]]]
+) -> None:
+    if case.needs and not importlib.util.find_spec(case.needs):
+        pytest.skip(f"{case.needs} is not installed.")
+    for kind, answer, stock, here, message in compared(case)[number]:
+        where = f"{kind} answer:\n{answer}\ntest:\n{case.tests[number]}"
+        assert here == stock, f"{where}\nstock {stock:g}, here {here:g}: {message}"
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_the_cases_tell_right_from_wrong(case: Case, plainly: Callable[..., list[float]]) -> None:
+    full = plainly([case.setup, case.solution, *case.tests], 2)
+    assert full == [1.0] * len(case.tests), "a test that its own solution fails"
+    for answer in case.wrong:
+        assert sum(plainly([case.setup, answer, *case.tests], 2)) < sum(full), f"a wrong answer that passes:\n{answer}"
