@@ -25,7 +25,8 @@ from nbgrader.preprocessors import IncludeHeaderFooter
 
 from autograder import names
 from autograder.limits import Limits
-from autograder.submission import modules_to_warm, with_checksums
+from autograder.settings import Autograder
+from autograder.submission import BESIDE, modules_to_warm, with_checksums
 
 MOST_FILES = 1000  # that a learner may add to those of the assignment
 LONGEST_NAME = 200
@@ -111,6 +112,7 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     if not wanted:
         raise LayoutError(f"No notebook of {name} is called {course.notebook_id}. It has {', '.join(paths)}.")
     config = course.parent.config
+    settings = Autograder(parent=course.parent)
     notebooks, refused = {}, {}
     for stem in wanted:
         notebook = nbformat.read(paths[stem], as_version=4)
@@ -124,6 +126,10 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
         with chdir(course.root):  # a header's path may be relative
             notebook, _ = IncludeHeaderFooter(config=config).preprocess(notebook, {})
         notebooks[stem] = with_checksums(notebook, config)
+        for cell in notebooks[stem].cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+            if settings.may_run_beside(name, stem, grade_id):
+                cell.metadata[BESIDE] = True
     shipped = utils.find_all_files(str(folder), [*course.ignore, "*.ipynb"])
     files = {os.path.relpath(path, folder): Path(path) for path in shipped}
     theirs = frozenset(config.get("Autograde", {}).get("exclude_overwriting", {}).get(name, ()))
@@ -219,12 +225,12 @@ def hidden(course: CourseDirectory) -> tuple[Path, ...]:
 
 def courses_of_packages() -> tuple[Path, ...]:
     """The course directories that the packages installed here ship."""
-    found = {
-        Path(str(file.locate())).parent
-        for distribution in importlib.metadata.distributions()
-        for file in distribution.files or []
-        if file.name == "nbgrader_config.py"
-    }
+    found: set[Path] = set()
+    for distribution in importlib.metadata.distributions():
+        listed = distribution.read_text("RECORD") or ""
+        if "nbgrader_config.py" in listed:  # most lists are long, and none of their lines needs to be read
+            lines = (line.split(",")[0] for line in listed.splitlines())
+            found |= {Path(str(distribution.locate_file(p))).parent for p in lines if p.endswith("nbgrader_config.py")}
     return tuple(sorted(found))
 
 
