@@ -9,10 +9,16 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from autograder import limits, verdict
+from autograder import limits, settings, verdict
 from autograder.palette import LOOKS
 
 PAGE = Path(__file__).with_name("grading.md")
+
+
+def setting_rows() -> list[tuple[str, ...]]:
+    others = {name for name, _, _ in limits.table()}
+    rows = [(f"`{name}`", f"`{default!r}`", why) for name, default, why in settings.table() if name not in others]
+    return [("setting", "default", "what it says"), *rows]
 
 
 def limit_rows() -> list[tuple[str, ...]]:
@@ -25,7 +31,11 @@ def verdict_rows() -> list[tuple[str, ...]]:
     return [("", "verdict", "what it says"), *rows]
 
 
-TABLES: dict[str, Callable[[], list[tuple[str, ...]]]] = {"limits": limit_rows, "verdicts": verdict_rows}
+TABLES: dict[str, Callable[[], list[tuple[str, ...]]]] = {
+    "settings": setting_rows,
+    "limits": limit_rows,
+    "verdicts": verdict_rows,
+}
 
 
 def markdown(rows: Iterable[tuple[str, ...]]) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from click.testing import CliRunner
+
+from autograder.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +37,15 @@ def test_a_change_of_the_page_is_seen_and_a_lost_table_too(tables: dict[str, Any
     assert behind != PAGE == filled(behind)
     with pytest.raises(ValueError, match="verdicts"):
         filled(PAGE.replace("<!-- verdicts:", "<!-- lost:"))
+
+
+def test_every_flag_of_grading_is_one() -> None:
+    section = README.partition("## Grading")[2].partition("\n## ")[0].replace("course release --into", "")
+    said = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", section))
+    commands = set(re.findall(r"`?autograder ([a-z]+)", section))
+    assert {"grade", "report", "doctor"} == commands and "--force" in said
+    there = "".join(CliRunner().invoke(main, [command, "--help"]).output for command in commands)
+    assert not {flag for flag in said if flag not in there}
 
 
 def test_the_example_of_the_library_runs(
