@@ -1,0 +1,66 @@
+"""The documentation says what the code does: its tables are the code's, and its example runs."""
+
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from autograder.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "tables.py"))
+
+
+def test_the_tables_are_in_step_with_the_code(tables: dict[str, Any]) -> None:
+    assert tables["filled"](PAGE) == PAGE, "docs/grading.md is behind the code: run make docs"
+
+
+def test_a_change_of_the_page_is_seen_and_a_lost_table_too(tables: dict[str, Any]) -> None:
+    filled: Callable[[str], str] = tables["filled"]
+    behind = PAGE.replace("| `processes` | 64 |", "| `processes` | 65 |")
+    assert behind != PAGE == filled(behind)
+    with pytest.raises(ValueError, match="verdicts"):
+        filled(PAGE.replace("<!-- verdicts:", "<!-- lost:"))
+
+
+def test_every_flag_of_grading_is_one() -> None:
+    section = README.partition("## Grading")[2].partition("\n## ")[0].replace("course release --into", "")
+    said = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", section))
+    commands = set(re.findall(r"`?autograder ([a-z]+)", section))
+    assert {"grade", "report", "doctor"} == commands and "--force" in said
+    there = "".join(CliRunner().invoke(main, [command, "--help"]).output for command in commands)
+    assert not {flag for flag in said if flag not in there}
+
+
+def test_the_example_of_the_library_runs(
+    cells: SimpleNamespace,
+    isolated: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (example,) = [block for block in blocks("python") if "from autograder.grade import grade" in block]
+    right, wrong = "def square(x):\n    return x * x", "def square(x):\n    return 2 * x"
+    tests = cells.test("two", "assert square(2) == 4"), cells.test("three", "assert square(3) == 9, 'not 9'", 2)
+    for folder, answer in (("source/ps1", cells.solved(right)), ("submitted/ada/ps1", wrong)):
+        (tmp_path / folder).mkdir(parents=True)
+        nbformat.write(cells.notebook(cells.solution("square", answer), *tests), tmp_path / folder / "squares.ipynb")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out == "1 of 3\ntwo passed Every test passed.\nthree failed not 9\n"
