@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder import tabular
 from autograder.frames import WireError
 
 MAX_DEPTH = 200
@@ -57,11 +58,13 @@ _VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     datetime.time: lambda v: (v.isoformat(),),
     datetime.timedelta: lambda v: (v.days, v.seconds, v.microseconds),
     uuid.UUID: lambda v: (str(v),),
+    re.Pattern: lambda v: (v.pattern, int(v.flags & ~re.DEBUG)),
     **dict.fromkeys((pathlib.PurePosixPath, pathlib.PosixPath), lambda v: (str(v),)),
 }
 _MAKERS: dict[str, Callable[..., Any]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in _VALUES} | {
     "datetime:datetime": datetime.datetime.fromisoformat,
     "datetime:time": datetime.time.fromisoformat,
+    "re:Pattern": re.compile,
 }
 
 # numpy's own spelling of the dtypes that hold plain data: booleans, numbers, text, bytes, dates.
@@ -85,7 +88,17 @@ def is_value(value: Any) -> bool:
     torch = torch_module()
     if torch is not None and kind in (torch.Size, torch.dtype, torch.device):
         return True
-    return kind in _VALUES or kind is collections.deque or _named_fields(value) is not None
+    if kind is re.Match:
+        return _is_found_again(value)
+    data = kind in _VALUES or kind is collections.deque or named_fields(kind) is not None
+    return data or tabular.kind_of(value) is not None
+
+
+def _is_found_again(match: re.Match[Any]) -> bool:
+    """Whether matching once more, from where a match begins, finds the same: then it is data."""
+    text = type(match.string) in (str, bytes)
+    again = match.re.match(match.string, match.start(), match.endpos) if text else None
+    return again is not None and again.regs == match.regs
 
 
 def _factory_name(table: collections.defaultdict[Any, Any]) -> str:
@@ -95,15 +108,16 @@ def _factory_name(table: collections.defaultdict[Any, Any]) -> str:
     return name if known is not None and known().default_factory is table.default_factory else "defaultdict"
 
 
-def _named_fields(value: Any) -> tuple[str, ...] | None:
-    """The fields of a named tuple, whatever its class; None for anything else."""
-    fields: Any = getattr(type(value), "_fields", None)
-    is_one = type(value).__base__ is tuple and type(fields) is tuple and len(fields) == len(value)
+def named_fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of named tuples; None for any other class."""
+    fields: Any = vars(kind).get("_fields")
+    is_one = kind.__base__ is tuple and type(fields) is tuple
     return fields if is_one and all(type(name) is str for name in fields) else None
 
 
 @functools.lru_cache(maxsize=1024)
-def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
+def named_tuple(name: str, fields: tuple[str, ...]) -> Any:
+    """A class of named tuples, which knows nothing but its fields."""
     return collections.namedtuple(name, fields)  # which takes nothing but names for names
 
 
@@ -184,12 +198,16 @@ class Writer:
             return ["va", f"{kind.__module__}:{kind.__qualname__}", [write(v) for v in _VALUES[kind](value)]]
         if kind is collections.deque:
             return ["dq", write(list(value)), value.maxlen]
-        if (fields := _named_fields(value)) is not None:
-            return ["nt", kind.__name__, list(fields), [write(v) for v in value]]
+        if (fields := named_fields(kind)) is not None:
+            return ["nt", self._other(kind), kind.__name__, list(fields), [write(v) for v in value]]
+        if kind is re.Match:
+            return ["re", write(value.re), write(value.string), value.start(), value.endpos]
         if is_plain_array(value):
             if kind is np.ndarray:
                 return ["np", self._remember(value), *self._array(value)]
             return ["ns", *self._array(np.asarray(value))]
+        if tabular.kind_of(value) is not None:
+            return ["pd", self._remember(value), self.table(value)]
         if (torch := torch_module()) is not None:
             if kind is torch.Size:
                 return ["sz", list(value)]
@@ -202,6 +220,10 @@ class Writer:
     def buffer(self, data: Any) -> int:
         self.buffers.append(data)
         return len(self.buffers) - 1
+
+    def table(self, value: Any) -> Any:
+        """The tree of what a data frame or the like consists of."""
+        return self.write(tabular.parts(value))
 
     def tensor(self, tensor: Any) -> list[Any]:
         """[dtype, shape, buffer or None]; a tensor on the meta device has no values to send."""
@@ -301,8 +323,20 @@ class Reader:
                 return _MAKERS[name](*[self._read(item, inner) for item in items])
             case "dq", [items, maxlen]:
                 return collections.deque(self._read(items, inner), maxlen)
-            case "nt", [str(name), list(fields), list(items)]:
-                return _named_tuple(name, tuple(fields))(*[self._read(item, inner) for item in items])
+            case "nt", [kind, str(name), list(fields), list(items)] if len(fields) == len(items):
+                named: Any = None if kind is None else self._read(kind, inner)
+                is_tuple = isinstance(named, type) and issubclass(named, tuple)
+                if not is_tuple or getattr(named, "_fields", None) != tuple(fields):
+                    named = named_tuple(name, tuple(fields))
+                return tuple.__new__(named, [self._read(item, inner) for item in items])
+            case "re", [pattern, text, int(start), int(end)]:
+                found = self._read(pattern, inner).match(self._read(text, inner), start, end)
+                if found is None:
+                    raise WireError("A match was announced that is none.")
+                return found
+            case "pd", [int(number), parts]:
+                self._memo[number] = self.table(parts, inner)
+                return self._memo[number]
             case "np", [int(number), str(dtype), list(shape), int(index)]:
                 self._memo[number] = self._array(dtype, shape, index)
                 return self._memo[number]
@@ -335,6 +369,10 @@ class Reader:
 
     def buffer(self, index: int) -> memoryview:
         return self._buffers[index]
+
+    def table(self, parts: Any, depth: int = 0) -> Any:
+        """The data frame or the like that :meth:`Writer.table` wrote."""
+        return tabular.build(self._read(parts, depth))
 
     def tensor(self, fields: Any) -> Any:
         """The tensor that :meth:`Writer.tensor` wrote. It lives in the buffer that came in."""

@@ -8,16 +8,21 @@ subclass would be: it says nothing of behaviour.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import re
 import sys
 import sysconfig
 import types
 from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
 
 from autograder.sandbox.session import BINARY, ORDER, UNARY
+from autograder.wire import named_tuple
 
 if TYPE_CHECKING:
     from autograder.judge.remote import Client
@@ -42,6 +47,9 @@ _ASKED_FOR = {
     "builtins:property": property,
     "builtins:staticmethod": staticmethod,
     "builtins:classmethod": classmethod,
+    "numpy.random._generator:Generator": np.random.Generator,
+    "numpy.random.mtrand:RandomState": np.random.RandomState,
+    "re:Match": re.Match,
 }
 
 
@@ -51,6 +59,13 @@ class LearnerError(Exception):
 
 class LearnerExit(BaseException):
     """The learner's code raised SystemExit, KeyboardInterrupt or the like: not an ``Exception`` here either."""
+
+
+def attribute(client: Client, holder: Any, name: str) -> Any:
+    """An attribute of what stays with the learner; raises TypeError for a method that would say whether it is right."""
+    if name in COMPARISONS and name.strip("_") not in client.operators:
+        raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
+    return client.do("getattr", holder, name)
 
 
 class Remote:
@@ -77,9 +92,11 @@ class Remote:
         client = object.__getattribute__(self, "_client")
         if name.startswith(_NOT_ASKED):
             raise AttributeError(name)  # nothing of the learner's decides how a judge shows or converts things
-        if name in COMPARISONS and name.strip("_") not in client.operators:
-            raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
-        return client.do("getattr", self, name)
+        if name == "__dataclass_fields__":
+            return getattr(type(self), name)
+        if name == "send" and object.__getattribute__(self, "_kind") == "builtins:coroutine":
+            return functools.partial(_finish, client, self)
+        return attribute(client, self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._client.do("setattr", self, name, value)
@@ -100,10 +117,8 @@ class Remote:
 
         None for what has no length, and for an instance of a class whose length or items the solution defines.
         """
-        if self._items is None and not self._client.operators & {"len", "iter", "getitem"}:
-            said = self._client.do("listed", self)
-            if type(said) is tuple and len(said) == 2 and type(said[1]) is list and len(said[1]) <= MAX_ITEMS:
-                object.__setattr__(self, "_items", said)
+        if self._items is None:
+            object.__setattr__(self, "_items", _look(self._client, self))
         return None if self._items is None else self._items[1]
 
     def __len__(self) -> int:
@@ -133,6 +148,8 @@ class Remote:
         self._client.do("delitem", self, key)
 
     def __next__(self) -> Any:
+        if self._kind == "builtins:coroutine":  # as an event loop asks of what it has been given to run
+            _finish(self._client, self)
         return self._client.do("next", self)
 
     def __contains__(self, item: Any) -> bool:
@@ -197,8 +214,21 @@ class Remote:
         return self._client.do("deepcopy", self)
 
 
+def _finish(client: Client, coroutine: Remote, _: Any = None) -> NoReturn:
+    """What an event loop of the test's does with a coroutine: here it runs to its end at once, in the sandbox."""
+    raise StopIteration(client.do("await", coroutine))
+
+
 _OWN = frozenset({*Remote.__slots__, "__class__", "_listed"})
 _NOT_ASKED = ("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_", "__dlpack", "__buffer")
+
+
+def _look(client: Client, holder: Any) -> tuple[Any, list[Any]] | None:
+    if client.operators & {"len", "iter", "getitem"}:
+        return None
+    said = client.do("listed", holder)
+    well_formed = type(said) is tuple and len(said) == 2 and type(said[1]) is list and len(said[1]) <= MAX_ITEMS
+    return said if well_formed else None
 
 
 def forget_items(value: Any, depth: int = 4) -> None:
@@ -266,7 +296,8 @@ class RemoteClass(ABCMeta):
     def __getattr__(cls, name: str) -> Any:
         if name in ("_client", "_number"):
             raise AttributeError(name)
-        return cls._client.do("getattr", cls, name)
+        found = attribute(cls._client, cls, name)
+        return _fields(found) if name == "__dataclass_fields__" else found
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name.startswith(("_abc_", "__abstract")):
@@ -281,10 +312,12 @@ class RemoteClass(ABCMeta):
         return cls._client.do("dir", cls)
 
     def __iter__(cls) -> Iterator[Any]:
-        return cls._client.do("iter", cls)
+        items = _members(cls)
+        return iter(items) if items is not None else cls._client.do("iter", cls)
 
     def __len__(cls) -> int:
-        return cls._client.do("len", cls)
+        items = _members(cls)
+        return len(items) if items is not None else cls._client.do("len", cls)
 
     def __getitem__(cls, key: Any) -> Any:
         return cls._client.do("getitem", cls, key)
@@ -294,6 +327,27 @@ class RemoteClass(ABCMeta):
 
     def __bool__(cls) -> bool:
         return True
+
+
+def _members(kind: RemoteClass) -> list[Any] | None:
+    """What a class holds that has a length, as enumerations do; looked at once."""
+    if "_members" not in vars(kind):
+        type.__setattr__(kind, "_members", _look(kind._client, kind))
+    found = vars(kind)["_members"]
+    return None if found is None else found[1]
+
+
+def _fields(said: Any) -> dict[str, Any]:
+    """The fields of a learner's dataclass, as fields of this process: what dataclasses asks for is here."""
+    made = {}
+    for name, held in said.items() if type(said) is dict else ():
+        known = {what: getattr(held, what) for what in ("init", "repr", "hash", "kw_only")}
+        if all(one is None or type(one) is bool for one in known.values()) and type(name) is str:
+            field: Any = dataclasses.field(**known)
+            field.name, field.type = name, held.type
+            field._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
+            made[name] = field
+    return made
 
 
 class RemoteError(Exception):
@@ -309,8 +363,27 @@ class RemoteError(Exception):
         return vars(self).get("text", "")
 
 
-def class_of(client: Client, number: int, name: str, doc: str | None, parents: list[type | None]) -> type:
-    """A class to stand for one of the learner's, whose bases are these; None is for one that is not known here."""
+class _Named:
+    """What of a learner's named tuples is neither a field nor tuples' own: that is asked for."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        kind: Any = type(self)
+        if name.startswith("_") or not isinstance(kind, RemoteClass):
+            raise AttributeError(name)
+        return attribute(kind._client, self, name)
+
+
+def class_of(
+    client: Client, number: int, name: str, doc: str | None, parents: list[type | None], fields: tuple[str, ...] | None
+) -> type:
+    """A class to stand for one of the learner's, whose bases are these; None is for one that is not known here.
+
+    One with fields is a class of named tuples, which are here as tuples.
+    """
+    if fields is not None:
+        return RemoteClass.make(client, number, name, doc, (_Named, named_tuple(name, fields)))
     known = [parent for parent in parents if parent is not None]
     errors = tuple(parent for parent in known if issubclass(parent, Exception))
     if errors:
@@ -322,6 +395,12 @@ def class_of(client: Client, number: int, name: str, doc: str | None, parents: l
         return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain))
     except TypeError:  # bases that do not go together
         return RemoteClass.make(client, number, name, doc, (Remote,))
+
+
+def library_warning(name: Any) -> type[Warning] | None:
+    """A class of warnings of an installed library."""
+    found = _found(name)
+    return found if found is not None and issubclass(found, Warning) else None
 
 
 @functools.cache
@@ -373,12 +452,14 @@ def installed(module: str) -> bool:
 
 
 def well_formed(tree: Any, depth: int = 0) -> bool:
-    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases]."""
+    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases, fields or None]."""
     if type(tree) is str:
         return True
-    if type(tree) is not list or len(tree) != 4 or depth > 20:
+    if type(tree) is not list or len(tree) != 5 or depth > 20:
         return False
-    number, name, doc, bases = tree
+    number, name, doc, bases, fields = tree
+    if fields is not None and not (type(fields) is list and all(type(one) is str for one in fields)):
+        return False
     if type(number) is not int or type(name) is not str or not (doc is None or type(doc) is str):
         return False
     return type(bases) is list and all(well_formed(base, depth + 1) for base in bases)

@@ -11,6 +11,7 @@ from typing import Any
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _ABSENT = object()
+_HEARD = {("sys", "stdout"), ("sys", "stderr")}  # what is printed there is printed here as well
 
 
 class Patches:
@@ -22,7 +23,7 @@ class Patches:
 
     def watch(self, text: str, namespace: dict[str, Any]) -> None:
         """From now on, what this cell may change, and what an earlier one has changed."""
-        for place in _places(text, namespace):
+        for place in set(_places(text, namespace)) - _HEARD:
             self._original.setdefault(place, getattr(sys.modules[place[0]], place[1], _ABSENT))
 
     def changes(self) -> list[tuple[str, str, tuple[Any, ...]]]:

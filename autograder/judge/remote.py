@@ -8,6 +8,7 @@ modules by value, the judge's own objects as themselves, anything else as anothe
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import io
 import linecache
@@ -27,6 +28,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from autograder import tabular
 from autograder.ambient import Random, in_mode, mode
 from autograder.files import MOST_BYTES, Files
 from autograder.frames import Buffers, Channel, Closed, WireError
@@ -38,7 +40,7 @@ from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import CellRun, code_name
-from autograder.wire import Reader, Writer, is_plain_array, torch_module
+from autograder.wire import Reader, Writer, is_plain_array, named_fields, torch_module
 
 STALLED = 30.0  # seconds that half a message may take
 INTERRUPT_GRACE = 2.0  # seconds that interrupted code has to end
@@ -73,7 +75,8 @@ class Client:
     operators: operators that the reference solution defines (``lt``, ``add`` ...). Of these alone a learner's
         object may give a plain value; of others only another object, so that none can compare itself equal.
 
-    ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``lost`` says
+    ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``renamed`` is
+    called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
@@ -83,6 +86,7 @@ class Client:
         self.unanswered = False
         self.operators = operators
         self.before_asking: Callable[[], None] = lambda: None
+        self.renamed: Callable[[dict[str, Any]], None] = lambda changed: None
         self.patches = Patches()
         self.files: Files | None = None
         self._channel = channel
@@ -102,6 +106,7 @@ class Client:
         self._judges_numbers: dict[int, int] = {}
         self._lock = threading.RLock()  # a test may have threads
         self._remotes: weakref.WeakValueDictionary[int, Remote] = weakref.WeakValueDictionary()
+        self._errors: weakref.WeakValueDictionary[int, RemoteError] = weakref.WeakValueDictionary()
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
@@ -279,7 +284,7 @@ class Client:
     def _warn(self, warned: Any) -> None:
         """Warns here of what the learner's code has warned of: a test may be listening, or have made it an error."""
         for tree, text in warned if type(warned) is list else []:
-            found = self._stand_in(tree) or _error(tree)
+            found = self._stand_in(tree) or objects.library_warning(tree) or _error(tree)
             kind = found if found is not None and issubclass(found, Warning) else UserWarning
             warnings.warn_explicit(str(text), kind, "<the learner's code>", 1, registry={})
 
@@ -314,21 +319,36 @@ class Client:
             vars(error).update(held=self._remote(said["number"], "builtins:object"), text=str(said["text"]))
         return error
 
+    def _error_object(self, said: Any) -> BaseException:
+        """An exception that came as a value: one here for each of the learner's own."""
+        number = said.get("number") if type(said) is dict else None
+        if type(number) is int and (found := self._errors.get(number)) is not None:
+            return found
+        error = self._raised(said)
+        if type(number) is int and isinstance(error, RemoteError):
+            self._errors[number] = error
+        return error
+
     def _stand_in(self, tree: Any) -> type | None:
         """What stands here for a class of which the sandbox told; None for a library's."""
         if not objects.well_formed(tree):
             raise WireError("A class came that is none.")
         if type(tree) is str:
             return None
-        number, name, doc, bases = tree
+        number, name, doc, bases, fields = tree
         if number not in self._classes:
             here = vars(sys.modules["__main__"]).get(name)
             instructors = here if isinstance(here, type) and here.__module__ == "__main__" else None
-            if instructors is not None and issubclass(instructors, Exception):
+            known = None if instructors is None else named_fields(instructors)
+            if instructors is not None and (
+                issubclass(instructors, Exception) or (known is not None and list(known) == fields)
+            ):
                 self._classes[number] = instructors
             else:
                 parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
-                self._classes[number] = objects.class_of(self, number, name, doc, [*parents, instructors])
+                self._classes[number] = objects.class_of(
+                    self, number, name, doc, [*parents, instructors], None if fields is None else tuple(fields)
+                )
         return self._classes[number]
 
     def _send(self, op: str, payload: Any) -> list[Any]:
@@ -336,7 +356,7 @@ class Client:
         dead = self._shared.dead()
         containers, contents = _open(payload, self._live)
         index = {id(container): i for i, container in enumerate(containers)}
-        kinds = [type(c).__name__ if type(c) is not np.ndarray else writer.write(c) for c in containers]
+        kinds = [type(c).__name__ if type(c) in _OPENED else writer.write(c) for c in containers]
         live = [(number, objects.contents(container)) for number, container in self._live.changes()]
         pickled = self.dump((contents, live, self.patches.changes(), payload), index)
         news = self._shared.changes(writer)
@@ -375,6 +395,8 @@ class Client:
             return self._callback(value) if _stays_here(value) else None
         if kind is types.BuiltinMethodType and type(value.__self__) in _OPENED:
             return self._callback(value)
+        if _is_named(kind):
+            return None
         if _is_tests_own(kind):
             return self._judges_own(value)
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
@@ -385,7 +407,7 @@ class Client:
             number = len(self._callbacks) + 1
             self._callbacks[number] = function  # kept, so that its id stays its own
             self._callback_numbers[id(function)] = number
-        return ("callback", number, function.__name__)
+        return ("callback", number, function.__name__, function.__doc__)
 
     def _judges_own(self, value: Any) -> tuple[Any, ...]:
         number = self._judges_numbers.setdefault(id(value), len(self._judges_numbers) + 1)
@@ -409,6 +431,8 @@ class Client:
                 return self._remote(*fields)
             if tag == "C":
                 return self._class(*fields)
+            if tag == "x":
+                return self._error_object(fields[0])
             if tag == "j":
                 return self._judges[fields[0]]
             raise WireError(f"There is nothing of the kind {tag!r}.")
@@ -426,6 +450,7 @@ class Client:
                 if (container := self._live.get(number)) is not None:
                     _restore(container, items, reader)
                     self._live.put(number, container)
+            changed = {name: reader.read(tree) for name, tree in message.get("names") or []}
             self._take_files(message.get("files") or [], buffers)
             for number in self._arriving:
                 self._live.put(number, self._live.get(number))
@@ -435,6 +460,8 @@ class Client:
         except Exception as error:
             raise WireError(f"The sandbox's answer cannot be read ({type(error).__name__}).") from error
         self._shared.release()
+        if changed:
+            self.renamed(changed)
         return message, value
 
     def _take_files(self, changed: Any, buffers: Buffers) -> None:
@@ -486,6 +513,11 @@ def _print(printed: Any) -> None:
             (sys.stderr if name == "stderr" else sys.stdout).write(text)
 
 
+def _is_named(kind: type) -> bool:
+    """Whether this is a class of named tuples, one that stands for a learner's included."""
+    return named_fields(kind) is not None or (issubclass(type(kind), RemoteClass) and issubclass(kind, tuple))
+
+
 def _is_tests_own(kind: type) -> bool:
     """Whether something is of a class that a test or an instructor's cell defines, or a mock: it stays here."""
     if issubclass(kind, BaseException | type):
@@ -507,11 +539,11 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
             stack.extend(value)
         if id(value) in seen or live.number(value) is not None:
             continue
-        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED):
+        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or tabular.is_simple(value)):
             continue
         seen.add(id(value))
         containers.append(value)
-        if kind is np.ndarray:
+        if kind not in _OPENED:
             contents.append(None)
         elif isinstance(value, dict):
             contents.append(list(value.items()))
@@ -531,6 +563,14 @@ class _Pickler(cloudpickle.Pickler):
     def __init__(self, client: Client, file: Any, containers: dict[int, int]) -> None:
         super().__init__(file)
         self._client, self._containers = client, containers
+
+    def reducer_override(self, value: Any) -> Any:
+        """Named tuples go as tuples of a learner's class, or of one that is made there and knows its fields alone."""
+        if type(value) is type and (fields := named_fields(value)) is not None:
+            return collections.namedtuple, (value.__name__, fields)
+        if _is_named(type(value)):
+            return tuple.__new__, (type(value), tuple(value))
+        return super().reducer_override(value)
 
     def persistent_id(self, value: Any) -> Any:
         return self._client.refer(value, self._containers)
@@ -606,7 +646,7 @@ def _learners_module() -> type:
             except AttributeError:
                 if name.startswith("_"):
                     raise
-                return self._asks[0].do("getattr", self, name)
+                return objects.attribute(self._asks[0], self, name)
 
     return LearnersModule
 
@@ -624,6 +664,8 @@ def _restore(container: Any, items: list[Any], reader: Reader) -> None:
     if type(container) is np.ndarray:
         if container.flags.writeable:
             container[...] = np.frombuffer(reader.buffer(items[0]), dtype=container.dtype).reshape(container.shape)
+    elif type(container) not in _OPENED:
+        tabular.restore(container, reader.table(items[0]))
     elif isinstance(container, dict):
         refill(container, [(reader.read(key), reader.read(value)) for key, value in items])
     else:

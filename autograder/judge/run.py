@@ -69,6 +69,12 @@ class Names:
         self._learners = found
         self._seen = {n: self._here.get(n, _ABSENT) for n in {*self._plan.watched, *self._learners}}
 
+    def renew(self, changed: dict[str, Any]) -> None:
+        """Binds here what a learner's name is bound to there by now, unless the test has bound it anew itself."""
+        for name, value in changed.items():
+            if name in self._learners and self._here.get(name, _ABSENT) is self._seen.get(name):
+                self._here[name] = self._learners[name] = self._seen[name] = value
+
     def _is_instructors(self, name: str) -> bool:
         if name in self._plan.instructors or hasattr(builtins, name):
             return True
@@ -99,6 +105,7 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
     names = Names(shell.user_ns, client, job.plan)
+    client.renamed = names.renew
     most = job.limits.output_kib * 1024
     for index, step in enumerate(job.plan.steps):
         verdict, outputs = None, []

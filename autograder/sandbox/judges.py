@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 class Callback:
     """A function that stays in the judge: calling it here runs it there."""
 
-    def __init__(self, session: Session, number: int, name: str) -> None:
+    def __init__(self, session: Session, number: int, name: str, doc: str | None) -> None:
         self._session, self._number = session, number
         self.__name__ = self.__qualname__ = name
+        self.__doc__ = doc
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._session.call_back(self._number, args, kwargs)

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder import tabular
 from autograder.ambient import Random, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
@@ -35,7 +36,7 @@ from autograder.live import MOST, Live, refill
 from autograder.sandbox.judges import Callback, JudgesObject, of_judge
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
-from autograder.wire import Reader, Writer, is_plain_array, is_value, torch_module
+from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
 
 # Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
 ITEMS = ("getitem", "setitem", "delitem", "contains")
@@ -140,6 +141,7 @@ class Session:
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
+        self._told: dict[str, Any] = {}  # what the judge knows the wanted names to be bound to
         self.judges: dict[int, JudgesObject] = {}
         self._live = Live()
         self._files = Files(Path.cwd())
@@ -246,9 +248,11 @@ class Session:
             error = None if run.error is None else self.describe(run.error)
             return {"outputs": run.outputs, "value": run.value, "error": error}
         if op == "names":
-            return {name: names[name] for name in payload if name in names}
+            self._told = {name: names[name] for name in payload if name in names}
+            return dict(self._told)
         if op == "bind":
             names.update(payload)
+            self._told |= {name: value for name, value in payload.items() if name in self._told}
             return None
         if op == "unbind":
             for name in payload:
@@ -328,6 +332,7 @@ class Session:
         before: list[Any] | None = None,
     ) -> None:
         writer = Writer(self._refer, self._live_number)
+        names = self._shell.user_ns
         try:
             value = write(writer)
             live = [[number, self._contents(container, writer)] for number, container in self._live.changes()]
@@ -336,15 +341,20 @@ class Session:
                 for i, (container, old) in enumerate(zip(containers or [], before or [], strict=False))
                 if _differs(container, old)
             ]
+            renamed = {name: names[name] for name, old in self._told.items() if names.get(name, old) is not old}
+            rebound = [[name, writer.write(now)] for name, now in renamed.items()]
             news = self._shared.changes(writer)
         except BaseException as error:  # the learner's classes may take part in this
             message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
-            value, changed, news, live, writer = None, [], [], [], Writer(self._refer)
+            value, changed, news, live, rebound, writer = None, [], [], [], [], Writer(self._refer)
+            renamed = {}
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         more["moved"] = self._random.moved()
-        names, files = self._files.names(), self._files.changes()
-        more["files"] = [[names.index(name), c if c is None else writer.buffer(c)] for name, c in files.items()]
+        more["names"] = rebound
+        self._told |= renamed
+        watched, files = self._files.names(), self._files.changes()
+        more["files"] = [[watched.index(name), c if c is None else writer.buffer(c)] for name, c in files.items()]
         self._shared.sent(self._channel.send(message | more, writer.buffers))
 
     def _contents(self, container: Any, writer: Writer) -> Any:
@@ -352,6 +362,8 @@ class Session:
             return [[writer.write(k), writer.write(v)] for k, v in container.items()]
         if isinstance(container, list | set):
             return [writer.write(item) for item in container]
+        if not isinstance(container, np.ndarray):
+            return [writer.table(container)]
         return [writer.buffer(container.tobytes())]
 
     def _live_number(self, container: Any) -> int | None:
@@ -379,6 +391,8 @@ class Session:
             return ["h", self._shared.share(value)]
         if is_value(value):
             return None
+        if issubclass(kind, Exception):
+            return ["x", self.describe(value)]
         if issubclass(kind, type):
             return ["C", self._number(value), self._class(value)]
         return ["r", self._number(value), self._class(kind)]
@@ -394,11 +408,12 @@ class Session:
         return number
 
     def _class(self, kind: type) -> Any:
-        """How the judge is told of a class: module:qualname of a library's, [number, name, doc, bases] of another."""
+        """How the judge is told of a class: a library's as module:qualname, else [number, name, doc, bases, fields]."""
         if kind not in self._classes:
             name = f"{kind.__module__}:{kind.__qualname__}"
             doc = kind.__doc__ if type(kind.__doc__) is str else None
             own = [self._number(kind), kind.__name__, doc, [self._class(base) for base in kind.__bases__]]
+            own.append(named_fields(kind))
             self._classes[kind] = name if _is_importable(kind) else own
         return self._classes[kind]
 
@@ -489,6 +504,8 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 def _differs(container: Any, old: Any) -> bool:
     if isinstance(container, np.ndarray):
         return container.tobytes() != old.tobytes()
+    if tabular.kind_of(container) is not None:
+        return tabular.differs(container, old)
     if len(container) != len(old):
         return True
     if isinstance(container, dict):

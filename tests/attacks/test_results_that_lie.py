@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 COURSE = [
     ("locked", "setup", "import math\nimport numpy as np", 0),
     (
@@ -70,7 +68,6 @@ class Liar:
 """
 
 
-@pytest.mark.xfail(strict=True, reason="F1: a length and an iteration that do not agree are both believed")
 def attack_a_length_without_items(work: Any) -> None:
     """Says that it has as many items as were asked for, and has none to compare."""
     work.add(
@@ -80,13 +77,11 @@ def attack_a_length_without_items(work: Any) -> None:
     work.everywhere("def NAME(x): return L(x)")
 
 
-@pytest.mark.xfail(strict=True, reason="F2: StopIteration out of a call ends the test's own loop")
 def attack_stop_iteration(work: Any) -> None:
     """Raises StopIteration, which ends the map() or zip() of the test in which it comes up."""
     work.everywhere("def NAME(*args): raise StopIteration")
 
 
-@pytest.mark.xfail(strict=True, reason="F3: what an operator gives may answer plainly in the next step")
 def attack_differences_of_zero(work: Any) -> None:
     """A result whose difference from anything is an object that holds zeros."""
     work.add(
@@ -97,7 +92,6 @@ def attack_differences_of_zero(work: Any) -> None:
     work.everywhere("def NAME(*args): return Liar()")
 
 
-@pytest.mark.xfail(strict=True, reason="F4: a method of the learner's own may say that it equals what it is given")
 def attack_methods_that_agree(work: Any) -> None:
     """A result with methods issubset, issuperset, equals, allclose ... that all say yes."""
     work.add(
@@ -153,7 +147,6 @@ def attack_items_that_change(work: Any) -> None:
     work.everywhere("def NAME(*args): return C()")
 
 
-@pytest.mark.xfail(strict=True, reason="F3: what an operator gives may answer plainly in the next step")
 def attack_comparing_from_the_right(work: Any) -> None:
     """A subclass of the expected value's class, whose reflected operators Python asks first."""
     work.add(

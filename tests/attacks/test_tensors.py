@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 COURSE = "torch"
 
 NOTHING = {
@@ -37,7 +35,6 @@ def attack_tensor_lookalike(work: Any) -> None:
     work.answer(**NOTHING | {"softmax": "def softmax(x): return T()"})
 
 
-@pytest.mark.xfail(strict=True, reason="F3: what an operator gives may answer plainly in the next step")
 def attack_differences_of_zero(work: Any) -> None:
     """A result whose difference from a tensor is an object with abs() and max() of its own."""
     work.add(

@@ -924,3 +924,90 @@ def test_settings_of_a_module_are_plain(learner: Learner) -> None:
     change(module)
     assert module.sizes == [1, (2, "x")] and module.flag is None and not hasattr(module, "f")
     assert module.own.kept == 1
+
+
+# -- what would answer for itself in another guise -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("guise", ["Instance()", "Class", "Named(1)", "Error()", "Module()"])
+def test_nothing_of_the_learners_says_that_it_equals_what_it_is_given(learner: Learner, guise: str) -> None:
+    answer = learner(
+        f"""
+        yes = staticmethod(lambda *others: True)
+        class Instance: allclose = equal = equals = isclose = yes
+        class Class: allclose = equal = equals = isclose = yes
+        class Named(collections.namedtuple("Named", "x")): allclose = equal = equals = isclose = yes
+        class Error(Exception): allclose = equal = equals = isclose = yes
+        class Module(nn.Module): allclose = equal = equals = isclose = yes
+        def answer(): return {guise}
+        """,
+        "answer",
+    )
+    for method in ("allclose", "equal", "equals", "isclose"):
+        with pytest.raises(TypeError, match="does not compare itself"):
+            getattr(answer(), method)(torch.ones(1))
+
+
+def test_a_named_tuple_with_methods_of_its_own_does_not_compare_itself(plain: Learner) -> None:
+    answer = plain(
+        """
+        from typing import NamedTuple
+        class Answer(NamedTuple):
+            x: int
+            def allclose(self, other): return True
+            def __eq__(self, other): return True
+        def answer(): return Answer(1)
+        """,
+        "answer",
+    )
+    assert answer() != (2,) and answer() == (1,)
+    with pytest.raises(TypeError, match="does not compare itself"):
+        answer().allclose((2,))
+
+
+def test_a_class_cannot_have_a_length_and_no_items(plain: Learner) -> None:
+    answer, color = plain(
+        """
+        import enum
+        class Meta(type):
+            __len__ = lambda cls: 4
+            __iter__ = lambda cls: iter(())
+        class Lies(metaclass=Meta): pass
+        class Color(enum.Enum): RED = 1; BLUE = 2
+        def answer(): return Lies
+        """,
+        *("answer", "Color"),
+    )
+    assert len(answer()) == len(list(answer())) == 0
+    assert len(color) == 2 and [c.name for c in color] == ["RED", "BLUE"]
+
+
+def test_exceptions_are_values_that_can_be_raised(plain: Learner) -> None:
+    bank, make = plain(
+        """
+        class BankError(Exception):
+            def __init__(self, missing):
+                super().__init__(f"{missing} missing")
+                self.missing = missing
+        kept = BankError(3)
+        def make(): return kept
+        """,
+        *("BankError", "make"),
+    )
+    with pytest.raises(bank, match="1 missing") as caught:
+        raise bank(1)
+    assert caught.value.missing == 1 and make() is make()
+
+
+def test_names_that_a_call_binds_anew_are_told_of(plain: Learner) -> None:
+    plain("counter = 0\ndef bump():\n    global counter\n    counter += 1", "counter")
+    found: dict[str, Any] = {}
+    plain.client.renamed = found.update
+    bump = plain("pass", "counter", "bump")[1]
+    bump()
+    assert found == {"counter": 1}
+    found.clear()
+    plain.client.bind({"counter": 10})
+    assert found == {}
+    bump()
+    assert found == {"counter": 11}

@@ -79,7 +79,7 @@ def test_exact_types_inside_containers() -> None:
 
 
 def test_a_default_dict_crosses_without_the_code_of_its_factory() -> None:
-    value: dict[str, Any] = collections.defaultdict(list, a=[1])
+    value: dict[str, Any] = collections.defaultdict(lambda: [], a=[1])
     back = crossed(value)
     assert type(back) is collections.defaultdict and back == value and back.default_factory is None
 
