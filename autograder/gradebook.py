@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 
 from autograder import released, tables
 from autograder.grade import Report
-from autograder.layout import Assignment, LayoutError, Submission, timestamp
+from autograder.layout import Assignment, LayoutError, Submission, stamp, timestamp
 from autograder.scratch import Held, abandoned, sweep
 
 PATIENCE = 60.0  # seconds to wait for a locked gradebook
@@ -303,9 +303,8 @@ def _stage(target: Path, assignment: Assignment, submission: Submission, reports
                 notebook.metadata["autograder"] = report.record()
                 text = nbformat.versions[4].writes_json(notebook)  # nbformat.write would validate what was made here
                 (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
-        stamp = submission.folder / "timestamp.txt"
-        if stamp.is_file() and not stamp.is_symlink():
-            shutil.copyfile(stamp, folder / "timestamp.txt")
+        if when := stamp(submission.folder):
+            shutil.copyfile(when, folder / "timestamp.txt")
     except BaseException:
         held.remove()
         raise
