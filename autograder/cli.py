@@ -145,15 +145,10 @@ def run(app: NbGrader, assignment: str) -> bool:
                 f"No submission of {assignment} was found. They belong in "
                 f"{course.format_path(course.submitted_directory, 'STUDENT', assignment)}/."
             )
-        known = found if converter.create_student else [one for one in found if writer.knows(one.student)]
+        known = [one for one in found if not one.nameless and (converter.create_student or writer.knows(one.student))]
         for one in found:
             if one not in known:
-                console.print(
-                    f"{one.student} is not in the gradebook and was not graded. "
-                    "`nbgrader db student add` adds a student.",
-                    style="yellow",
-                    markup=False,
-                )
+                console.print(_left_out(one), style="yellow", markup=False)
         todo = [one for one in known if converter.force or not writer.is_graded(one)] if task.notebooks else []
         if task.notebooks and len(todo) < len(known):
             console.print(f"{len(known) - len(todo)} of {len(known)} are graded already; --force grades them again.")
@@ -179,6 +174,13 @@ def run(app: NbGrader, assignment: str) -> bool:
             console.print(Text(f"{student} was not graded. {reason}"))
         console.print(f"{len(failed)} of {len(found)} were not graded; the next run will try them again.")
     return bool(task.refused or failed) or len(known) < len(found)
+
+
+def _left_out(one: layout.Submission) -> str:
+    if one.nameless:
+        name = os.fsencode(one.student).decode(errors="backslashreplace")
+        return f"The name of the folder {name} is no text in UTF-8, and it was not graded. Rename it."
+    return f"{one.student} is not in the gradebook and was not graded. `nbgrader db student add` adds a student."
 
 
 Results = Generator[tuple[layout.Submission, pool.Reports | pool.NotGraded], None, None]

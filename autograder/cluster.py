@@ -64,11 +64,7 @@ class Cluster:
 
         def settle(remote: Any) -> None:
             try:
-                reports = _unpacked(remote.result())
-                for name, report in reports.items():
-                    if report is not None and isinstance(contents[name], int):
-                        report.basis["submission_sha256"] = _sha256(files[name])
-                promise.set_result(reports)
+                promise.set_result(_unpacked(remote.result()))
             except KilledWorker as error:
                 promise.set_exception(Lost(str(error)))
             except CancelledError:
@@ -135,11 +131,6 @@ def _content(path: Path, max_mib: float) -> Content:
         return None
     size = path.stat().st_size
     return path.read_bytes() if size <= max_mib * 2**20 else size
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unpacked(content: bytes) -> Reports:

@@ -22,7 +22,7 @@ from autograder import feedback, sanitise
 from autograder.limits import Limits
 from autograder.pair import Pair
 from autograder.sandbox.warm import Place, Warm
-from autograder.submission import Plan, Step, Unreadable, canonical, plan, read_notebook
+from autograder.submission import Plan, Step, Unreadable, canonical, content_of, plan, read_notebook
 from autograder.verdict import State, Verdict
 
 MAX_TEXT = 500_000  # characters of learners' Markdown in a notebook that are rendered
@@ -94,8 +94,10 @@ def grade(
     """
     limits = limits or Limits()
     started = time.monotonic()
+    content = None
     try:
-        todo = plan(source, read_notebook(submission, limits.notebook_mib))
+        content = content_of(submission, limits.notebook_mib)
+        todo = plan(source, read_notebook(content, submission.name, limits.notebook_cells))
     except Unreadable as error:
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
@@ -107,7 +109,7 @@ def grade(
             report.private_mib = pair.private_mib
     _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
-    report.basis = _basis(source, submission, limits, isolate)
+    report.basis = _basis(source, content, limits, isolate)
     return report
 
 
@@ -174,7 +176,11 @@ def _never_reached(step: Step) -> Verdict:
 def crashed(source: NotebookNode, submission: Path, limits: Limits, isolate: bool, message: str) -> Report:
     """The report on a submission that ends the processes which grade it."""
     report = _nothing_earned(source, State.CRASHED, message)
-    report.basis = _basis(source, submission, limits, isolate)
+    try:
+        content = content_of(submission, limits.notebook_mib)
+    except Unreadable:
+        content = None
+    report.basis = _basis(source, content, limits, isolate)
     return report
 
 
@@ -211,24 +217,16 @@ def _notebook(cells: list[NotebookNode]) -> NotebookNode:
     return NotebookNode(nbformat=4, nbformat_minor=5, metadata=NotebookNode(), cells=cells)
 
 
-def _basis(source: NotebookNode, submission: Path, limits: Limits, isolate: bool) -> dict[str, Any]:
-    """What a score rests on: hashes, versions, seeds, limits."""
+def _basis(source: NotebookNode, submission: bytes | None, limits: Limits, isolate: bool) -> dict[str, Any]:
+    """What a score rests on: hashes (None where no file of a sane size could be read), versions, seeds, limits."""
     return {
         "source_sha256": hashlib.sha256(canonical(source)).hexdigest(),
-        "submission_sha256": _sha256(submission),
+        "submission_sha256": None if submission is None else hashlib.sha256(submission).hexdigest(),
         "versions": dict(_versions()),
         "seed": 0,
         "limits": asdict(limits),
         "isolated": isolate,
     }
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 @functools.cache

@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 
 from autograder import released, tables
 from autograder.grade import Report
-from autograder.layout import Assignment, LayoutError, Submission, timestamp
+from autograder.layout import Assignment, LayoutError, Submission, stamp, timestamp
 from autograder.scratch import Held, abandoned, sweep
 
 PATIENCE = 60.0  # seconds to wait for a locked gradebook
@@ -304,9 +304,8 @@ def _stage(target: Path, assignment: Assignment, submission: Submission, reports
                 # nbformat.write would validate what was made here, and indents, which takes ten times as long
                 text = json.dumps(notebook, ensure_ascii=False, sort_keys=True)
                 (folder / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
-        stamp = submission.folder / "timestamp.txt"
-        if stamp.is_file() and not stamp.is_symlink():
-            shutil.copyfile(stamp, folder / "timestamp.txt")
+        if when := stamp(submission.folder):
+            shutil.copyfile(when, folder / "timestamp.txt")
     except BaseException:
         held.remove()
         raise

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import nbgrader
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -30,6 +31,7 @@ from autograder.submission import BESIDE, modules_to_warm, with_checksums
 
 MOST_FILES = 1000  # that a learner may add to those of the assignment
 LONGEST_NAME = 200
+LARGEST_STAMP = 1024  # bytes
 
 
 class LayoutError(Exception):
@@ -68,6 +70,11 @@ class Submission:
     folder: Path
     extra: dict[str, Path] = field(default_factory=dict, hash=False)
     linked: bool = False  # the folder is a symbolic link, or lies in one: it is not followed
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the folder's name is no text, which no gradebook can hold."""
+        return any("\ud800" <= one <= "\udfff" for one in self.student)
 
     def notebook(self, name: str) -> Path | None:
         """Where the submitted notebook is; None where none was submitted."""
@@ -224,22 +231,26 @@ def hidden(course: CourseDirectory) -> tuple[Path, ...]:
 
 
 def courses_of_packages() -> tuple[Path, ...]:
-    """The course directories that the packages installed here ship."""
+    """The course directories that the packages installed here ship, and nbgrader, whose examples have solutions."""
     found: set[Path] = set()
     for distribution in importlib.metadata.distributions():
         listed = distribution.read_text("RECORD") or ""
         if "nbgrader_config.py" in listed:  # most lists are long, and none of their lines needs to be read
             lines = (line.split(",")[0] for line in listed.splitlines())
             found |= {Path(str(distribution.locate_file(p))).parent for p in lines if p.endswith("nbgrader_config.py")}
-    return tuple(sorted(found))
+    return tuple(sorted({*found, Path(nbgrader.__file__).parent}))
+
+
+def stamp(folder: Path) -> Path | None:
+    """The timestamp.txt of a submission, where it is a plain file of a sane size."""
+    file = folder / "timestamp.txt"
+    sane = not file.is_symlink() and file.is_file() and file.stat().st_size <= LARGEST_STAMP
+    return file if sane else None
 
 
 def timestamp(course: CourseDirectory, folder: Path) -> Any:
     """When a submission was made, in UTC; None where its timestamp.txt does not say."""
-    file = folder / "timestamp.txt"
     try:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > 1000:
-            return None
-        return course.get_existing_timestamp(str(folder))
+        return course.get_existing_timestamp(str(folder)) if stamp(folder) else None
     except (SystemExit, Exception):  # nbgrader exits at a timestamp that it cannot read
         return None

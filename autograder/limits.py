@@ -25,6 +25,7 @@ class Limits:
     scratch_mib: float = _limit(256, "all files in the scratch folder together")
     scratch_files: float = _limit(10_000, "number of files and folders in the scratch folder")
     notebook_mib: float = _limit(20, "size of a submitted notebook")
+    notebook_cells: float = _limit(10_000, "cells of a submitted notebook")
     output_kib: float = _limit(1024, "text that one cell may show; the rest is cut")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import stat
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,34 +72,66 @@ class Plan:
     untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
 
 
-def read_notebook(path: Path, max_mib: float) -> NotebookNode:
-    """A submitted notebook; raises Unreadable with a sentence for the learner."""
+def content_of(path: Path, max_mib: float) -> bytes:
+    """What is in a submitted file; raises Unreadable with a sentence for the learner.
+
+    Opened once, without following a link or waiting for a pipe: what is judged of it is what is read.
+    """
     try:
-        if path.is_symlink() or not path.is_file():
-            raise Unreadable(f"{path.name} is not a file. Submit the notebook itself.")
-        if path.stat().st_size > max_mib * 2**20:
-            raise Unreadable(f"{path.name} is larger than {max_mib:g} MiB. Clear its outputs and submit it again.")
-        notebook = _parse(path.read_bytes())
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise _no_file(path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise _no_file(path)
+        with open(number, "rb", closefd=False) as file:
+            content = file.read(int(max_mib * 2**20) + 1)
+    finally:
+        os.close(number)
+    if len(content) > max_mib * 2**20:
+        raise Unreadable(f"{path.name} is larger than {max_mib:g} MiB. Clear its outputs and submit it again.")
+    return content
+
+
+def read_notebook(content: bytes, name: str, max_cells: float) -> NotebookNode:
+    """The notebook that a file of this name holds; raises Unreadable with a sentence for the learner."""
+    try:
+        notebook = _parse(content, name, max_cells)
     except Unreadable:
         raise
     except Exception as error:  # whatever a hostile file does to a parser
         raise Unreadable(
-            f"{path.name} cannot be read as a notebook ({type(error).__name__}). "
+            f"{name} cannot be read as a notebook ({type(error).__name__}). "
             "Open it in JupyterLab, save it, and submit it again."
         ) from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise Unreadable(f"{path.name} has no cells. Submit the notebook that you worked in.")
+        raise Unreadable(f"{name} has no cells. Submit the notebook that you worked in.")
     return NotebookNode(cells=[made for made in map(_cell, cells) if made is not None])
 
 
-def _parse(content: bytes) -> Any:
+def _no_file(path: Path) -> Unreadable:
+    return Unreadable(f"{path.name} is not a file that can be read. Submit the notebook itself.")
+
+
+def _parse(content: bytes, name: str, max_cells: float) -> Any:
     """What a notebook file says: plain JSON, of which :func:`_cell` takes what it knows."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     notebook = json.loads(content.decode(encoding))
-    if isinstance(notebook, dict) and notebook.get("nbformat") in (1, 2, 3):
-        return nbformat.convert(nbformat.from_dict(notebook), 4)
-    return notebook
+    if not isinstance(notebook, dict):
+        return notebook
+    old = notebook.get("nbformat") in (1, 2, 3)
+    sheets = notebook.get("worksheets", []) if old else []
+    found = [one.get("cells") for one in (notebook, *sheets)]
+    lists = [cells for cells in found if isinstance(cells, list)]
+    if len(sheets) + sum(map(len, lists)) > max_cells:
+        raise Unreadable(f"{name} has more than {max_cells:g} cells. Submit it with those that are needed.")
+    if not old:
+        return notebook
+    for cell in (cell for cells in lists for cell in cells):
+        cell["outputs"] = []  # which nobody reads, and whose conversion could take for ever
+    kept = {key: notebook[key] for key in ("nbformat", "nbformat_minor", "worksheets", "cells") if key in notebook}
+    return nbformat.convert(nbformat.from_dict(kept | {"metadata": {}}), 4)
 
 
 def _cell(cell: Any) -> NotebookNode | None:

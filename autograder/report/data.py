@@ -68,7 +68,7 @@ def gather(course: CourseDirectory, assignment: str) -> Record:
     task = layout.read_assignment(course, assignment)
     exercises = list(_exercises(task))
     booked, known = _gradebook(course, assignment)
-    submitted = {one.student for one in layout.submissions(course, task)}
+    submitted = {one.student for one in layout.submissions(course, task) if not one.nameless}
     found = {student: _records(course, task, student) for student in sorted(submitted | booked.keys())}
     students = [
         _student(student, records, booked.get(student), exercises)

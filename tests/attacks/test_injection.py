@@ -70,7 +70,6 @@ def attack_class_names(work: Any) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="F9: markup in a learner's Markdown cells reaches feedback as it is")
 def attack_markdown(work: Any) -> None:
     """Markup in an essay and in cells of Markdown added."""
     work.answer(why=SCRIPT + HANDLER + REMOTE)
@@ -83,7 +82,6 @@ def attack_raw_cells(work: Any) -> None:
     work.notebook.cells[1].metadata["raw_mimetype"] = work.notebook.cells[1].metadata["format"] = "text/html"
 
 
-@pytest.mark.xfail(strict=True, reason="F10: a page cannot be made of a cell whose attachments were dropped")
 def attack_attachments(work: Any) -> None:
     """Attachments and pictures that are something else."""
     work.add("![x](attachment:x.png)", kind=new_markdown_cell)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 
 def attack_the_gradebook(work: Any) -> None:
     """Opens the gradebook with sqlite and with nbgrader, and gives itself full marks."""
@@ -53,7 +51,6 @@ def attack_a_notebook_of_another_name(work: Any) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="F6: a submission's folder may be a link to a neighbour's")
 def attack_a_folder_that_is_a_link(work: Any) -> None:
     """The submission's folder is a link to a neighbour's folder, solved."""
 
@@ -64,7 +61,6 @@ def attack_a_folder_that_is_a_link(work: Any) -> None:
     work.last.append(link)
 
 
-@pytest.mark.xfail(strict=True, reason="F6: a student's folder may be a link to a neighbour's")
 def attack_a_student_that_is_a_link(work: Any) -> None:
     """The student's folder is a link to a neighbour's folder, solved."""
 

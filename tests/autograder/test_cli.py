@@ -1,9 +1,12 @@
 """Exit codes, and sentences that say what to do."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import nbgrader
 import pytest
 from click.testing import CliRunner, Result
 
@@ -89,7 +92,21 @@ def test_the_courses_own_time_limit_is_used(root: Path) -> None:
 def test_the_course_and_the_courses_of_packages_are_out_of_sight(root: Path) -> None:
     hidden = layout.hidden(layout.open_course(root))
     assert root in hidden and root / "source" in hidden
-    assert any("site-packages" in str(path) and "nbgrader" in str(path) for path in hidden)  # nbgrader ships one
+    assert Path(nbgrader.__file__).parent in hidden  # its documentation and its tests have solutions
+
+
+def test_a_folder_whose_name_is_no_text_is_left_out_and_the_others_are_graded(squares: Callable) -> None:
+    course = squares()
+    for student in ("ada", "bob", "cleo"):
+        course.submit(student, "def square(x):\n    return x * x")
+    submitted = course.root / "submitted"
+    try:
+        (submitted / "bob").rename(submitted / os.fsdecode(b"b\xff\xfe"))
+    except OSError:
+        pytest.skip("This file system has no such names.")
+    said = course.grade()
+    assert said.returncode == 1 and r"The name of the folder b\xff\xfe is no text" in said.stdout, said
+    assert course.scores() == {"ada": 2.0, "cleo": 2.0}
 
 
 def test_submissions_are_found_by_student(root: Path) -> None:

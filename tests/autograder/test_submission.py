@@ -12,7 +12,11 @@ import pytest
 from nbformat import NotebookNode
 
 from autograder import names
-from autograder.submission import Plan, Unreadable, modules_to_warm, plan, read_notebook, with_checksums
+from autograder.submission import Plan, Unreadable, content_of, modules_to_warm, plan, read_notebook, with_checksums
+
+
+def read(path: Path) -> NotebookNode:
+    return read_notebook(content_of(path, 20), path.name, 10_000)
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def answered(source: NotebookNode) -> NotebookNode:
 def planned(source: NotebookNode, submitted: NotebookNode, tmp_path: Path) -> Plan:
     path = tmp_path / "submitted.ipynb"
     path.write_text(json.dumps(submitted), encoding="utf-8")
-    return plan(source, read_notebook(path, 20))
+    return plan(source, read(path))
 
 
 def given(todo: Plan) -> list[str]:
@@ -186,7 +190,7 @@ def test_what_is_no_notebook_is_said_to_be_none(content: bytes, tmp_path: Path) 
     path = tmp_path / "work.ipynb"
     path.write_bytes(content)
     with pytest.raises(Unreadable, match=r"^work\.ipynb .*\."):
-        read_notebook(path, 20)
+        read(path)
 
 
 def test_only_a_file_of_reasonable_size_is_read(tmp_path: Path) -> None:
@@ -197,12 +201,25 @@ def test_only_a_file_of_reasonable_size_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ipynb")
     for name in ("link", "folder", "pipe", "missing"):
         with pytest.raises(Unreadable, match="is not a file"):
-            read_notebook(tmp_path / f"{name}.ipynb", 20)
+            read(tmp_path / f"{name}.ipynb")
     with (tmp_path / "huge.ipynb").open("wb") as file:
         file.truncate(30 * 2**20)
     with pytest.raises(Unreadable, match="larger than 20 MiB"):
-        read_notebook(tmp_path / "huge.ipynb", 20)
-    assert read_notebook(good, 20).cells == []
+        read(tmp_path / "huge.ipynb")
+    assert read(good).cells == []
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        {"cells": [{"cell_type": "code"}] * 101},
+        {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code"}] * 51}] * 2},
+        {"nbformat": 3, "worksheets": [{}] * 101},
+    ],
+)
+def test_a_notebook_of_too_many_cells_is_not_read(notebook: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable, match=r"^work\.ipynb has more than 100 cells\."):
+        read_notebook(json.dumps(notebook).encode(), "work.ipynb", 100)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -211,7 +228,7 @@ def test_other_encodings_are_read(encoding: str, tmp_path: Path) -> None:
     path.write_bytes(
         json.dumps({"cells": [{"cell_type": "code", "source": "x = '漢'"}]}, ensure_ascii=False).encode(encoding)
     )
-    assert read_notebook(path, 20).cells[0].source == "x = '漢'"
+    assert read(path).cells[0].source == "x = '漢'"
 
 
 def test_an_older_format_is_read(tmp_path: Path) -> None:
@@ -225,7 +242,7 @@ def test_an_older_format_is_read(tmp_path: Path) -> None:
         "collapsed": False,
     }
     path.write_text(json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [cell]}]}))
-    assert [c.source for c in read_notebook(path, 20).cells] == ["x = 1"]
+    assert [c.source for c in read(path).cells] == ["x = 1"]
 
 
 ODD_CELLS: list[Any] = [
@@ -241,7 +258,7 @@ ODD_CELLS: list[Any] = [
 def test_odd_cells_are_read_for_what_they_are(source: NotebookNode, tmp_path: Path) -> None:
     path = tmp_path / "odd.ipynb"
     path.write_text(json.dumps({"cells": ODD_CELLS, "nbformat": 99, "metadata": float("nan")}))
-    notebook = read_notebook(path, 20)
+    notebook = read(path)
     assert [c.source for c in notebook.cells] == ["", "", "a = 1\nb = 2", "half \ufffd a pair", "raw", "x"]
     todo = plan(source, notebook)
     made = nbformat.from_dict(
