@@ -126,10 +126,17 @@ def test_no_script_of_a_learner_is_in_feedback(feedback: dict[str, str], attack:
 
 
 def test_no_output_of_a_learner_can_run(graded: Any) -> None:
+    """Whatever shows them, JupyterLab or a page: the kinds that render are cleaned, and no others are there."""
+    rendered = {"text/html", "text/markdown", "text/latex", "image/svg+xml"}
     for name in graded.students:
         cells = [c for c in graded.notebook(name).cells if c.cell_type == "code"]
-        kinds = {kind for c in cells for o in c.outputs for kind in o.get("data", {})}
-        assert kinds <= {"text/plain", "image/png"}
+        shown = [pair for c in cells for o in c.outputs for pair in o.get("data", {}).items()]
+        assert {kind for kind, _ in shown} <= rendered | {"text/plain", "image/png"}
+        found = Hostile()
+        for kind, text in shown:
+            if kind in rendered:
+                found.feed(text)
+        assert found.hostile == []
 
 
 @pytest.fixture
