@@ -165,7 +165,7 @@ def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits 
     ids = course.format_path(course.submitted_directory, "(?P<student>.*)", re.escape(assignment.name), escape=True)
     left_out = {student.strip() for student in course.student_id_exclude.split(",")}
     for folder in sorted(root.glob(os.path.relpath(pattern, root))):
-        found = re.fullmatch(ids, str(folder))
+        found = re.fullmatch(ids, str(folder), re.DOTALL)
         if found is None or not folder.is_dir() or found["student"] in left_out:
             continue
         yield submission_of(course, assignment, found["student"], limits)
