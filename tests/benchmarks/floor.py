@@ -47,7 +47,7 @@ def main(course: Path, assignment: str) -> None:
         total = 0.0
         for student in sorted((course / "submitted").iterdir()):
             todo = [
-                plan(notebook, read_notebook(student / assignment / f"{name}.ipynb", 20))
+                plan(notebook, read_notebook((student / assignment / f"{name}.ipynb").read_bytes(), name, 1000))
                 for name, notebook in notebooks.items()
             ]
             for one in todo:
