@@ -990,7 +990,6 @@ def plainly() -> Iterator[Callable[..., list[float]]]:
             [sys.executable, str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             env=environment,
             text=True,
         )
