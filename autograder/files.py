@@ -5,30 +5,11 @@ Only the judge names files: the texts of its test that could be names. A sandbox
 
 from __future__ import annotations
 
-import ast
 import os
-import re
+from collections.abc import Iterable
 from pathlib import Path
 
-MOST_NAMES = 40
 MOST_BYTES = 2**26  # of one file
-_NAME = re.compile(r"[\w\-. /]{1,120}")
-
-
-def named(text: str) -> list[str]:
-    """The texts in a cell that could be names of files in its folder."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):  # a cell with magics names none
-        return []
-    found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return [name for name in dict.fromkeys(found) if _is_inside(name)][:MOST_NAMES]
-
-
-def _is_inside(name: str) -> bool:
-    parts = name.split("/")
-    looks_like_one = "." in parts[-1].strip(".") or "/" in name
-    return looks_like_one and _NAME.fullmatch(name) is not None and not {"", ".", ".."} & set(parts)
 
 
 class Files:
@@ -38,7 +19,7 @@ class Files:
         self._folder = folder
         self._known: dict[str, tuple[int, int, int] | None] = {}
 
-    def watch(self, names: list[str]) -> None:
+    def watch(self, names: Iterable[str]) -> None:
         """These are named now; what is known of the others is forgotten."""
         self._known = {name: self._known.get(name) for name in names}
 

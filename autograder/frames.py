@@ -50,7 +50,9 @@ class Buffers(Sequence[memoryview]):
     def __init__(self, sizes: list[int], own: memoryview, sent: Callable[[], memoryview]) -> None:
         self._spans = [slice(end - size, end) for end, size in zip(_ends(sizes), sizes, strict=True)]
         self._own = own
-        self._sent = functools.cache(sent)
+        self._make = sent
+        self._sent: memoryview | None = None
+        self._place = 0
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -58,8 +60,13 @@ class Buffers(Sequence[memoryview]):
     def __getitem__(self, index: Any) -> Any:
         return self._own[self._spans[index]]
 
-    def sent(self, index: int) -> memoryview:
-        return self._sent()[self._spans[index]]
+    def sent(self, index: int) -> tuple[memoryview, int]:
+        """A buffer as it was sent, and where its bytes lie in this process."""
+        if self._sent is None:
+            self._sent = self._make()
+            self._place = _address(self._sent)
+        span = self._spans[index]
+        return self._sent[span], self._place + span.start
 
 
 class Channel:
@@ -165,7 +172,7 @@ class Channel:
         self.sock.close()
 
 
-def address(view: memoryview) -> int:
+def _address(view: memoryview) -> int:
     """Where the bytes of a buffer lie in this process."""
     return int(np.frombuffer(view, dtype=np.uint8).__array_interface__["data"][0]) if view.nbytes else 0
 

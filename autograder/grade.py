@@ -21,8 +21,9 @@ from nbformat import NotebookNode, from_dict
 from autograder import feedback, sanitise
 from autograder.limits import Limits
 from autograder.pair import Pair
+from autograder.plan import Plan, Step
 from autograder.sandbox.warm import Place, Warm
-from autograder.submission import Plan, Step, Unreadable, canonical, content_of, plan, read_notebook
+from autograder.submission import Unreadable, canonical, content_of, plan, read_notebook
 from autograder.verdict import State, Verdict
 
 MAX_TEXT = 500_000  # characters of learners' Markdown in a notebook that are rendered

@@ -83,7 +83,8 @@ class Graphs:
     def leave(self, numbers: list[int]) -> None:
         """These tensors are no longer known to both ends. Their graphs stay until the other end releases them."""
         for number in numbers:
-            self._nodes.pop(self._places.pop(number, (None, 0)), None)
+            if (place := self._places.pop(number, None)) is not None:
+                self._nodes.pop(place, None)
 
     def release(self, numbers: list[int]) -> None:
         for number in numbers:

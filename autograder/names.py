@@ -1,4 +1,4 @@
-"""Which of a notebook's names a cell's text reads and binds. The text is an instructor's, never a learner's."""
+"""What a cell's text says it will touch: names, files, attributes of modules. The text is an instructor's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+MOST_FILES = 40
+_FILE = re.compile(r"[\w\-. /]{1,120}")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 ORDER = frozenset({"lt", "le", "gt", "ge"})
 
 
@@ -18,7 +21,10 @@ ORDER = frozenset({"lt", "le", "gt", "ge"})
 class Names:
     """Of one cell: global names that it reads or deletes, that it binds, and the statements that import.
 
-    ``operators``: of the classes that it defines, by their names in Python's operator module.
+    ``operators``: of the classes that it defines, by their names in Python's operator module. ``files``: the texts
+    in it that could be names of files in its folder. ``changed``: attributes that it may change, as paths:
+    ``np.random.seed = f`` gives (np, random, seed). What a text names, as in ``patch("os.getcwd")``, has "" first,
+    then the module and the name.
     """
 
     read: frozenset[str] = frozenset()
@@ -26,6 +32,8 @@ class Names:
     imported: frozenset[str] = frozenset()
     imports: tuple[str, ...] = ()
     operators: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()
+    changed: tuple[tuple[str, ...], ...] = ()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -47,7 +55,15 @@ def of_cell(text: str) -> Names:
                     bound.add(symbol.get_name())
     imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
     imports = tuple(ast.unparse(node) for node in _import_statements(tree))
-    return Names(frozenset(read), frozenset(bound), frozenset(imported), imports, frozenset(_operators(tree)))
+    return Names(
+        read=frozenset(read),
+        bound=frozenset(bound),
+        imported=frozenset(imported),
+        imports=imports,
+        operators=frozenset(_operators(tree)),
+        files=tuple(dict.fromkeys(filter(_is_file, _texts(tree))))[:MOST_FILES],
+        changed=tuple(dict.fromkeys(_changed(tree))),
+    )
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
@@ -86,6 +102,41 @@ def _operators(tree: ast.AST) -> Iterator[str]:
                 yield from ("eq", "repr", *(["hash"] if "frozen" in decorators else []))
             if "total_ordering" in decorators or ("dataclass" in decorators and "order=True" in decorators):
                 yield from ORDER
+
+
+def _text(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    return filter(None, map(_text, ast.walk(tree)))
+
+
+def _is_file(name: str) -> bool:
+    parts = name.split("/")
+    looks_like_one = "." in parts[-1].strip(".") or "/" in name
+    return looks_like_one and _FILE.fullmatch(name) is not None and not {"", ".", ".."} & set(parts)
+
+
+def _changed(tree: ast.AST) -> Iterator[tuple[str, ...]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            yield from _path(node.value, node.attr)
+        elif isinstance(node, ast.Call):
+            for name in filter(None, map(_text, node.args[1:2])):  # patch.object, setattr, monkeypatch.setattr
+                yield from _path(node.args[0], name)
+    for text in filter(_DOTTED.fullmatch, _texts(tree)):
+        module, _, name = text.rpartition(".")
+        yield "", module, name
+
+
+def _path(node: ast.expr, name: str) -> Iterator[tuple[str, ...]]:
+    path = [name]
+    while isinstance(node, ast.Attribute):
+        path.append(node.attr)
+        node = node.value
+    if isinstance(node, ast.Name):
+        yield (node.id, *reversed(path))
 
 
 def without_failing(imports: tuple[str, ...]) -> str:

@@ -10,20 +10,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nbformat import NotebookNode, from_dict
-
 from autograder import sanitise
 
 MAX_OUTPUTS = 200
 CUT = "\n[... more was shown than is kept]\n"
 
 
-def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[NotebookNode]:
+def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[dict[str, Any]]:
     """Well-formed nbformat outputs of together at most ``most`` characters; pictures count a tenth.
 
     ``trusted``: of a test cell, which may show cards and bundles of JSON.
     """
-    kept: list[NotebookNode] = []
+    kept: list[dict[str, Any]] = []
     given = outputs if isinstance(outputs, list) else []
     left = most
     for output in given[:MAX_OUTPUTS]:
@@ -31,7 +29,7 @@ def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[NotebookNo
             left -= _size(made)
             kept.append(made)
     if left <= 0 or len(given) > MAX_OUTPUTS:
-        kept.append(NotebookNode(output_type="stream", name="stdout", text=CUT))
+        kept.append({"output_type": "stream", "name": "stdout", "text": CUT})
     return kept
 
 
@@ -46,32 +44,31 @@ def message(text: str, most: int = 2000) -> str:
     return plain + (" ..." if len(text) > most else "")
 
 
-def _size(output: NotebookNode) -> float:
+def _size(output: dict[str, Any]) -> float:
     data = output.get("data", {})
     texts = [output.get("text", ""), output.get("evalue", ""), *output.get("traceback", []), *map(str, data.values())]
     return sum(map(len, texts)) - 0.9 * sum(len(data.get(m, "")) for m in ("image/png", "image/jpeg"))
 
 
-def _output(output: Any, trusted: bool, most: int) -> NotebookNode | None:
+def _output(output: Any, trusted: bool, most: int) -> dict[str, Any] | None:
     if not isinstance(output, dict):
         return None
     kind = str(output.get("output_type"))
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
-        return NotebookNode(output_type="stream", name=name, text=_text(output.get("text"), most))
+        return {"output_type": "stream", "name": name, "text": _text(output.get("text"), most)}
     if kind == "error":
         name, value = _text(output.get("ename"), 200), _text(output.get("evalue"), most)
         lines = output.get("traceback")
         traceback = [_text(line, most // 100) for line in lines[:100]] if isinstance(lines, list) else []
-        return NotebookNode(output_type="error", ename=name, evalue=value, traceback=traceback)
+        return {"output_type": "error", "ename": name, "evalue": value, "traceback": traceback}
     if kind in ("display_data", "execute_result"):
         data = _bundle(output.get("data"), trusted, most)
         if not data:
             return None
-        made = NotebookNode(output_type=kind, data=from_dict(data), metadata=NotebookNode())
-        if kind == "execute_result":
-            made.execution_count = None
-        return made
+        return {"output_type": kind, "data": data, "metadata": {}} | (
+            {"execution_count": None} if kind == "execute_result" else {}
+        )
     return None
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from autograder.frames import Channel, WireError
 from autograder.judge.run import Job
 from autograder.limits import Limits
+from autograder.plan import Plan
 from autograder.process import Process
 from autograder.sandbox.warm import Place, Warm
-from autograder.submission import Plan
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 STALLED = 30.0  # seconds that half a message of the judge may take
@@ -68,7 +68,7 @@ class Pair:
 
     def run(self, plan: Plan) -> Iterator[tuple[dict[str, Any] | None, bool]]:
         """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
-        job = Job(plan, str(self._judges_files), self._sandbox.pid, self._limits)
+        job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits)
         try:
             self._control.send({"op": "job"}, [pickle.dumps(job)])
         except WireError:

@@ -17,10 +17,10 @@ import ctypes
 import functools
 import operator
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from autograder.frames import Buffers, WireError, address
+from autograder.frames import Buffers, WireError
 from autograder.gradients import Graphs
 from autograder.wire import Reader, Writer, dtype_name, torch_module
 
@@ -31,23 +31,24 @@ _TABLES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buf
 class _Values:
     """A tensor's values as the other end has them: where their bytes lie in a frame that was sent."""
 
-    __slots__ = ("bytes", "dtype", "place", "shape", "size")
+    __slots__ = ("bytes", "dtype", "place", "shape")
 
-    def __init__(self, tensor: Any, sent: memoryview | None) -> None:
+    def __init__(self, tensor: Any, buffers: Buffers, index: int | None) -> None:
         self.dtype, self.shape = tensor.dtype, tensor.shape
-        self.bytes = sent  # None on the meta device
-        self.place = address(sent) if sent is not None else None
-        self.size = sent.nbytes if sent is not None else 0
+        self.bytes: memoryview | None = None  # on the meta device
+        self.place = 0
+        if index is not None:
+            self.bytes, self.place = buffers.sent(index)
 
     def same(self, tensor: Any) -> bool:
         """Whether a tensor holds these bytes."""
-        if tensor.shape != self.shape or tensor.dtype is not self.dtype or tensor.is_meta is not (self.place is None):
+        if tensor.dtype is not self.dtype or tensor.shape != self.shape or tensor.is_meta is not (self.bytes is None):
             return False
-        if not self.size:
+        if not self.bytes:
             return True
         if not (tensor.is_cpu and tensor.is_contiguous()):
             tensor = tensor.detach().to("cpu").contiguous()
-        return bool(_memcmp()(tensor.data_ptr(), self.place, self.size) == 0)
+        return bool(_memcmp()(tensor.data_ptr(), self.place, self.bytes.nbytes) == 0)
 
 
 @functools.cache
@@ -68,50 +69,99 @@ class _Tensor:
         self.requires_grad = tensor.requires_grad
         self.version = _version(tensor)
 
+    def same(self, tensor: Any) -> bool:
+        if tensor.requires_grad is not self.requires_grad or self.values is None or not self.values.same(tensor):
+            return False
+        return not tensor.is_leaf or self.same_grad(tensor.grad)
+
+    def same_grad(self, grad: Any) -> bool:
+        if grad is None or self.grad is None:
+            return grad is self.grad
+        return self.grad.same(grad)
+
 
 class _Module:
-    """What the other end has of a module, and by what a look at it sees that nothing has changed."""
+    """What the other end has of a module, and by what a look at it sees that nothing has changed.
 
-    __slots__ = ("_look", "description")
+    The description is that of one with lists within its settings' lists, where a look does not see every change.
+    """
 
-    def __init__(self, module: Any, description: list[Any]) -> None:
-        self.description = description
-        self._look = None if any(map(_is_nested, vars(module).values())) else _look(module)
+    __slots__ = ("_children", "_lists", "_names", "_settings", "_values", "description")
+
+    def __init__(self, module: Any, describe: Callable[[Any], list[Any]]) -> None:
+        own = vars(module)
+        plain = [name for name in own if name not in _machinery()]
+        sequences = [own[name] for name in plain if type(own[name]) in (list, tuple)]
+        nested = any(type(item) in (list, tuple) for value in sequences for item in value)
+        self._names = None if nested else [*own]
+        self._settings = operator.itemgetter(*plain, "training")  # two at least, so that it gives a tuple
+        self._values = self._settings(own)
+        self._lists = [(value, value.copy()) for value in sequences if type(value) is list]
+        self._children = _children(own)
+        self.description = describe(module) if nested else None
 
     def same(self, module: Any) -> bool:
-        """Whether a module is surely as it was; one with lists within its settings' lists may have changed there."""
-        if self._look is None:
-            return False
-        now = _look(module)
-        return len(now) == len(self._look) and all(map(operator.is_, now, self._look))
+        """Whether a module is surely as it was."""
+        own = vars(module)
+        return (
+            [*own] == self._names
+            and all(map(operator.is_, self._settings(own), self._values))
+            and _identical(_children(own), self._children)
+            and all(_identical(now, old) for now, old in self._lists)
+        )
 
 
-def _look(module: Any) -> list[Any]:
-    """Every object that a module holds by itself, under every name."""
-    own = vars(module)
-    parameters, buffers, children = own["_parameters"], own["_buffers"], own["_modules"]
-    tables = *parameters, *parameters.values(), *buffers, *buffers.values(), *children, *children.values()
-    held = [*own, *own.values(), *tables, *own["_non_persistent_buffers_set"]]
-    for value in own.values():
-        if type(value) is list:
-            held += value
+def _children(own: dict[str, Any]) -> list[Any]:
+    """Parameters, buffers and children of a module, each behind its name."""
+    held: list[Any] = []
+    for table in (own["_parameters"], own["_buffers"], own["_modules"]):
+        if table:
+            held += table
+            held += table.values()
+    if own["_non_persistent_buffers_set"]:
+        held += own["_non_persistent_buffers_set"]
     return held
 
 
-def _is_nested(value: Any) -> bool:
-    return type(value) in (list, tuple) and any(type(item) in (list, tuple) for item in value)
+def _identical(now: list[Any], old: list[Any]) -> bool:
+    return len(now) == len(old) and all(map(operator.is_, now, old))
+
+
+class _Generator:
+    """What the other end has of a random generator."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, generator: Any) -> None:
+        self.state = _state(generator)
+
+    def same(self, generator: Any) -> bool:
+        return self.state == _state(generator)
+
+
+def _state(generator: Any) -> bytes:
+    return bytes(generator.get_state().numpy())
 
 
 def kind_of(value: Any) -> str | None:
     """'tensor', 'module' or 'generator' for what can stand on both sides, else None."""
     if (torch := torch_module()) is None:
         return None
-    kind = type(value)  # never the object's own word, which a learner's object may have been given
-    if issubclass(kind, torch.Tensor):
-        return "tensor" if value.layout is torch.strided and dtype_name(value) else None
-    if issubclass(kind, torch.nn.Module):
-        return "module"
-    return "generator" if kind is torch.Generator else None
+    kind = _kind(type(value))  # never the object's own word, which a learner's object may have been given
+    if kind == "tensor" and (value.layout is not torch.strided or dtype_name(value) is None):
+        return None
+    return kind
+
+
+def _kind(kind: Any) -> str | None:
+    if kind not in _KINDS:
+        torch = torch_module()
+        known = {torch.Tensor: "tensor", torch.nn.Module: "module", torch.Generator: "generator"}
+        _KINDS[kind] = next((name for base, name in known.items() if issubclass(kind, base)), None)
+    return _KINDS[kind]
+
+
+_KINDS: dict[Any, str | None] = {}
 
 
 def is_plain(value: Any) -> bool:
@@ -163,6 +213,8 @@ class Shared:
         self._count = 0
         self._objects: dict[int, Callable[[], Any]] = {}
         self._numbers: dict[int, int] = {}  # id of an object -> its number
+        self._ids: dict[int, int] = {}  # the other way round
+        self._gone: list[int] = []  # numbers of objects that have died here
         self._known: dict[int, Any] = {}  # number -> what the other end has
         self._new: list[int] = []
         self._on_the_way: list[tuple[_Tensor, str, Any, int | None]] = []  # what is known once a frame is sent
@@ -197,48 +249,52 @@ class Shared:
     def dead(self) -> list[int]:
         """Numbers of objects that are gone here since the last call; they are forgotten."""
         dead: list[int] = []
-        while gone := [number for number, found in self._objects.items() if found() is None]:
+        while self._gone:
+            gone, self._gone = self._gone, []
             self.forget(gone)  # what was known of a module may have been all that held its layers
             dead += gone
         return dead
 
     def forget(self, numbers: list[int]) -> None:
-        if not numbers:
-            return
         for number in numbers:
             self._objects.pop(number, None)
             self._known.pop(number, None)
+            identity = self._ids.pop(number, 0)
+            if self._numbers.get(identity) == number:  # an id may be used again
+                del self._numbers[identity]
         self.graphs.leave(numbers)
-        kept = self._objects.keys()
-        self._numbers = {key: number for key, number in self._numbers.items() if number in kept}
 
     def _put(self, number: int, value: Any) -> None:
-        self._objects[number] = weakref.ref(value) if self._weak else lambda: value
+        self._objects[number] = weakref.ref(value, lambda _: self._gone.append(number)) if self._weak else lambda: value
         self._numbers[id(value)] = number
+        self._ids[number] = id(value)
 
     # -- what changed here -------------------------------------------------------------------------------
 
-    def changes(self, writer: Writer) -> list[Any]:
+    def changes(self, writer: Writer, *, look: bool = True) -> list[Any]:
         """What the other end must hear: new objects, then changes of known ones.
 
-        The values that go with it count as known to the other end when :meth:`sent` is told of the frame.
+        Without ``look``, only new objects: where nothing has run here that could have changed one. The values that
+        go with it count as known to the other end when :meth:`sent` is told of the frame.
         """
         news = []
-        for number, value in list(self._living()):
-            if number in self._known and (entry := self._difference(number, value, writer)):
+        for number, known in list(self._known.items()) if look else ():
+            value = self._objects[number]()
+            if value is not None and not known.same(value) and (entry := self._difference(number, value, writer)):
                 news.append(entry)
         computed: dict[int, Any] = {}  # last, so that what they are computed from is known to be shared
         while self._new:  # describing one object may bring in others
-            modules: dict[int, Any] = {}
+            modules: dict[int, tuple[Any, list[Any]]] = {}
             while self._new:
                 number = self._new.pop(0)
                 found = self._objects.get(number)
                 if found is None or (value := found()) is None:  # it has died since it was shared
                     continue
-                if kind_of(value) == "module":
-                    modules[number] = value
-                    self._known[number] = self._module(value)
-                elif kind_of(value) == "tensor" and not value.is_leaf:
+                kind = _kind(type(value))
+                if kind == "module":
+                    modules[number] = value, self._describe(value)
+                    self._known[number] = _Module(value, self._describe)
+                elif kind == "tensor" and not value.is_leaf:
                     computed[number] = value
                 else:
                     news.append(self._introduction(number, value, writer))
@@ -250,19 +306,13 @@ class Shared:
     def sent(self, buffers: Buffers) -> None:
         """The changes that were asked for last went out in these buffers."""
         for known, what, tensor, index in self._on_the_way:
-            setattr(known, what, _Values(tensor, None if index is None else buffers.sent(index)))
+            setattr(known, what, _Values(tensor, buffers, index))
         self._on_the_way.clear()
 
-    def _living(self) -> Iterator[tuple[int, Any]]:
-        for number, found in list(self._objects.items()):
-            if (value := found()) is not None:
-                yield number, value
-
     def _introduction(self, number: int, value: Any, writer: Writer) -> list[Any]:
-        if kind_of(value) == "generator":
-            state = value.get_state()
-            self._known[number] = bytes(state.numpy())
-            return ["new generator", number, writer.tensor(state)]
+        if _kind(type(value)) == "generator":
+            self._known[number] = _Generator(value)
+            return ["new generator", number, writer.tensor(value.get_state())]
         known = self._known[number] = _Tensor(value)
         graph = None if value.is_leaf else self.graphs.enter(number, value)
         parameter = isinstance(value, torch_module().nn.Parameter)
@@ -277,29 +327,23 @@ class Shared:
         return fields
 
     def _difference(self, number: int, value: Any, writer: Writer) -> list[Any] | None:
+        """What has changed of something that is not as it was."""
         known = self._known[number]
         if type(known) is _Tensor:
             return self._tensor_difference(number, value, known, writer)
-        if type(known) is bytes:
-            state = value.get_state()
-            if bytes(state.numpy()) == known:
-                return None
-            self._known[number] = bytes(state.numpy())
-            return ["generator", number, writer.tensor(state)]
-        if known.same(value):
-            return None
+        if type(known) is _Generator:
+            self._known[number] = _Generator(value)
+            return ["generator", number, writer.tensor(value.get_state())]
         description = self._describe(value)
-        self._known[number] = _Module(value, description)
         if description == known.description:
             return None
+        self._known[number] = _Module(value, self._describe)
         return ["module", number, description]
 
-    def _tensor_difference(self, number: int, value: Any, known: _Tensor, writer: Writer) -> list[Any] | None:
+    def _tensor_difference(self, number: int, value: Any, known: _Tensor, writer: Writer) -> list[Any]:
         grad = value.grad if value.is_leaf else None
         same_value = known.values is not None and known.values.same(value)
-        same_grad = grad is None if known.grad is None else grad is not None and known.grad.same(grad)
-        if same_value and same_grad and value.requires_grad == known.requires_grad:
-            return None
+        same_grad = known.same_grad(grad)
         known.requires_grad = value.requires_grad
         new_grad: Any = "same"
         if not same_grad:
@@ -310,19 +354,16 @@ class Shared:
         noticed, known.version = _version(value) != known.version, _version(value)
         return ["tensor", number, new_value, noticed, value.requires_grad, new_grad]
 
-    def _module(self, module: Any) -> _Module:
-        return _Module(module, self._describe(module))
-
-    def description(self, module: Any) -> list[Any]:
-        """What a module that both ends have holds, as JSON."""
-        return self._known[self._numbers[id(module)]].description
-
     def _describe(self, module: Any) -> list[Any]:
         """[settings, parameters, buffers, children] of a module, as JSON, in their order."""
         own, inside, share = vars(module), _machinery(), self.share
         not_saved = own["_non_persistent_buffers_set"]
         return [
-            [[k, _freeze(v)] for k, v in own.items() if k not in inside and is_plain(v)],
+            [
+                [k, v if type(v) in _SCALARS else _freeze(v)]
+                for k, v in own.items()
+                if k not in inside and (type(v) in _SCALARS or is_plain(v))
+            ],
             [[k, None if p is None else share(p)] for k, p in own["_parameters"].items()],
             [[k, None if b is None else share(b), k in not_saved] for k, b in own["_buffers"].items()],
             [[k, None if m is None else share(m)] for k, m in own["_modules"].items()],
@@ -355,7 +396,7 @@ class Shared:
                 generator = torch_module().Generator()
                 generator.set_state(reader.tensor(fields[0]))
                 self._arrive(number, generator)
-                self._known[number] = bytes(generator.get_state().numpy())
+                self._known[number] = _Generator(generator)
             elif kind == "new modules":
                 modules, fill = self.make_modules(fields, reader)
                 for one, module in zip(number, modules, strict=True):
@@ -370,12 +411,12 @@ class Shared:
             elif kind == "generator":
                 generator = self.get(number)
                 generator.set_state(reader.tensor(fields[0]))
-                self._known[number] = bytes(generator.get_state().numpy())
+                self._known[number] = _Generator(generator)
             elif kind == "module":
                 self.fill(self.get(number), fields[0])
-                self._known[number] = self._module(self.get(number))
+                self._known[number] = _Module(self.get(number), self._describe)
         for number, module in made:
-            self._known[number] = self._module(module)
+            self._known[number] = _Module(module, self._describe)
 
     def _new_tensor(self, number: Any, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
         parameter, values, requires_grad, grad, graph = fields
@@ -387,10 +428,10 @@ class Shared:
         else:
             value.requires_grad_(bool(requires_grad))
         known = _Tensor(value)
-        known.values = _sent(value, values, buffers)
+        known.values = _Values(value, buffers, values[2])
         if grad is not None and value.is_leaf:
             value.grad = reader.tensor(grad)
-            known.grad = _sent(value.grad, grad, buffers)
+            known.grad = _Values(value.grad, buffers, grad[2])
         self._arrive(number, value)
         self._known[number] = known
 
@@ -412,13 +453,13 @@ class Shared:
                 with torch.no_grad():  # autograd notices what it noticed at the other end: no change by way of .data
                     (tensor if noticed else tensor.data).copy_(new)
             known.version = _version(tensor)
-            known.values = _sent(tensor, values, buffers)
+            known.values = _Values(tensor, buffers, values[2])
         if tensor.is_leaf and tensor.requires_grad != requires_grad:
             tensor.requires_grad_(bool(requires_grad))
         known.requires_grad = tensor.requires_grad
         if grad != "same" and tensor.is_leaf:
             tensor.grad = None if grad is None else reader.tensor(grad)
-            known.grad = None if grad is None else _sent(tensor.grad, grad, buffers)
+            known.grad = None if grad is None else _Values(tensor.grad, buffers, grad[2])
 
     def fill(self, module: Any, description: Any) -> None:
         """Gives a module the settings, parameters, buffers and children of a description."""
@@ -450,8 +491,8 @@ class Shared:
 
     # -- what the two ends do differently --------------------------------------------------------------------
 
-    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
-        """How this end introduces modules that the other end does not have."""
+    def write_modules(self, modules: list[tuple[Any, list[Any]]], writer: Writer) -> list[Any]:
+        """How this end introduces modules that the other end does not have, each with its description."""
         raise NotImplementedError
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
@@ -464,10 +505,6 @@ class Shared:
 
 def _version(tensor: Any) -> int:
     return 0 if tensor.is_inference() else tensor._version
-
-
-def _sent(tensor: Any, fields: list[Any], buffers: Buffers) -> _Values:
-    return _Values(tensor, None if fields[2] is None else buffers.sent(fields[2]))
 
 
 def _freeze(value: Any) -> Any:

@@ -12,7 +12,6 @@ import os
 import re
 import stat
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from traitlets.config import Config
 from autograder import hidden, names
 from autograder.hidden import Delimiters
 from autograder.outputs import readable
+from autograder.plan import Plan, Step
 from autograder.sanitise import attachments
 
 BESIDE = "autograder_beside_learner"  # True in the metadata of a source's test that may run beside learners' code
@@ -36,40 +36,6 @@ BY_STRING = frozenset({"globals", "locals", "vars", "dir", "exec", "eval", "get_
 
 class Unreadable(Exception):
     """A submitted file is not a notebook that can be graded. The message is for the learner."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One cell of the graded notebook, and the code of it that each side runs (None: nothing)."""
-
-    cell: NotebookNode
-    judge: str | None = None
-    sandbox: str | None = None
-    grade_id: str | None = None  # of a test cell
-    points: float = 0.0  # of a test cell; one that the sandbox runs, and no judge, is not tamper-proof
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A submission's notebook, ready to run.
-
-    ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
-    learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
-    which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
-    code too; ``operators``: those that the reference solution's classes define; ``unattempted``: test cells whose
-    answer is the stub.
-    """
-
-    steps: list[Step]
-    wanted: list[str]
-    learners: list[str]
-    instructors: frozenset[str]
-    watched: list[str]
-    operators: frozenset[str] = frozenset()
-    unattempted: frozenset[str] = field(default_factory=frozenset)
-    manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
-    delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
-    untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
 
 
 def content_of(path: Path, max_mib: float) -> bytes:
@@ -203,7 +169,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
             stubs = []
         steps.extend(_added(cell) for cell in added.get(index, []))
     _unique_ids(steps)
-    judged = [names.of_cell(step.judge) for step in steps if step.judge]
+    judged = [step.uses for step in steps if step.judge]
     given = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and not _is_test(c)]
     solved = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
     learners = frozenset().union(*(n.bound - n.imported for n in solved))
@@ -274,18 +240,19 @@ def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
             return Step(restored)
         # What the reference solution imports, tests may use; the judge does not take a module from the learner.
         imports = names.without_failing(names.of_cell(cell.source).imports)
-        return Step(restored, judge=imports or None, sandbox=restored.source)
+        return Step(restored, judge=imports or None, sandbox=restored.source, uses=names.of_cell(imports))
     if cell.cell_type != "code":
         return Step(restored)
     if utils.is_grade(cell):
         side = "sandbox" if cell.metadata.get(BESIDE) is True else "judge"
-        return Step(restored, grade_id=meta["grade_id"], points=float(meta["points"]), **{side: cell.source})
+        uses = names.of_cell(cell.source)
+        return Step(restored, uses=uses, grade_id=meta["grade_id"], points=float(meta["points"]), **{side: cell.source})
     if PASSED_OVER in cell.metadata.get("tags", []):
         restored.source = theirs.source if theirs is not None else cell.source
         return Step(restored)
     if not utils.is_locked(cell) and theirs is not None:
         restored.source = theirs.source
-    return Step(restored, judge=cell.source, sandbox=restored.source)
+    return Step(restored, judge=cell.source, sandbox=restored.source, uses=names.of_cell(cell.source))
 
 
 def _added(cell: NotebookNode) -> Step:

@@ -76,6 +76,9 @@ _DTYPES = frozenset(
 )
 
 
+_NUMPYS = _DTYPES - {"bfloat16", "complex64", "complex128"}  # of which numpy's arrays are buffers of bytes
+
+
 def is_plain_array(value: Any) -> bool:
     """Whether a numpy array or scalar holds plain data, and no objects or records."""
     exact = type(value) is np.ndarray or (isinstance(value, np.generic) and type(value).__module__ == "numpy")
@@ -123,8 +126,12 @@ def named_tuple(name: str, fields: tuple[str, ...]) -> Any:
 
 def dtype_name(tensor: Any) -> str | None:
     """The name under which a tensor's dtype crosses, or None for one that does not (quantised, float8)."""
-    name = str(tensor.dtype).removeprefix("torch.")
-    return name if name in _DTYPES else None
+    return _dtype_names().get(tensor.dtype)
+
+
+@functools.cache
+def _dtype_names() -> dict[Any, str]:
+    return {getattr(torch_module(), name): name for name in _DTYPES if hasattr(torch_module(), name)}
 
 
 def torch_module() -> Any:
@@ -232,6 +239,8 @@ class Writer:
             raise TypeError(f"A tensor of {tensor.dtype} does not cross between processes.")
         if tensor.is_meta:
             return [dtype, list(tensor.shape), None]
+        if dtype in _NUMPYS:
+            return [dtype, list(tensor.shape), self.buffer(np.ascontiguousarray(tensor.numpy(force=True)))]
         plain = tensor.detach().to("cpu").contiguous()
         return [dtype, list(plain.shape), self.buffer(plain.reshape(-1).view(torch.uint8).numpy())]
 
@@ -389,9 +398,9 @@ class Reader:
             data = self._buffers[index]
             if not data:
                 return torch.empty(0, dtype=dtype).reshape(shape)
-            plain = torch.frombuffer(data, dtype=torch.uint8)
             # a byte that is neither 0 nor 1 would make a truth value that is neither equal to True nor to False
-            return (plain.ne(0) if dtype is torch.bool else plain.view(dtype)).reshape(shape)
+            plain = torch.frombuffer(data, dtype=torch.uint8 if dtype is torch.bool else dtype)
+            return (plain.ne(0) if dtype is torch.bool else plain).reshape(shape)
         except WireError:
             raise
         except Exception as error:

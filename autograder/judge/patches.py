@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _ABSENT = object()
 _HEARD = {("sys", "stdout"), ("sys", "stderr")}  # what is printed there is printed here as well
 
@@ -21,9 +18,9 @@ class Patches:
         self._original: dict[tuple[str, str], Any] = {}
         self._sent: dict[tuple[str, str], Any] = {}
 
-    def watch(self, text: str, namespace: dict[str, Any]) -> None:
-        """From now on, what this cell may change, and what an earlier one has changed."""
-        for place in set(_places(text, namespace)) - _HEARD:
+    def watch(self, changed: Iterable[tuple[str, ...]], namespace: dict[str, Any]) -> None:
+        """From now on, what this cell may change (see ``Names.changed``), and what an earlier one has changed."""
+        for place in {place for path in changed if (place := _place(path, namespace))} - _HEARD:
             self._original.setdefault(place, getattr(sys.modules[place[0]], place[1], _ABSENT))
 
     def changes(self) -> list[tuple[str, str, tuple[Any, ...]]]:
@@ -37,35 +34,14 @@ class Patches:
         return changed
 
 
-def _places(text: str, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
-            yield from _place(node.value, node.attr, namespace)
-        elif isinstance(node, ast.Call) and len(node.args) >= 2 and isinstance(node.args[1], ast.Constant):
-            if isinstance(node.args[1].value, str):  # patch.object, setattr, monkeypatch.setattr
-                yield from _place(node.args[0], node.args[1].value, namespace)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-            module, _, name = node.value.rpartition(".")
-            if type(sys.modules.get(module)) is types.ModuleType:
-                yield module, name
-
-
-def _place(node: ast.expr, name: str, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The attribute of a module that an expression such as ``np.random`` leads to."""
-    found = _module(node, namespace)
-    if found is not None and sys.modules.get(found.__name__) is found:
-        yield found.__name__, name
-
-
-def _module(node: ast.expr, namespace: dict[str, Any]) -> types.ModuleType | None:
-    if isinstance(node, ast.Name):
-        found = namespace.get(node.id, sys.modules.get(node.id))  # a cell may import what it then changes
-    elif isinstance(node, ast.Attribute) and (outer := _module(node.value, namespace)) is not None:
-        found = vars(outer).get(node.attr)
-    else:
+def _place(path: tuple[str, ...], namespace: dict[str, Any]) -> tuple[str, str] | None:
+    """Module and name of an attribute that a cell names, where it is a module's."""
+    first, *inner, name = path
+    if not first:
+        return (inner[0], name) if type(sys.modules.get(inner[0])) is types.ModuleType else None
+    found = namespace.get(first, sys.modules.get(first))  # a cell may import what it then changes
+    for step in inner:
+        found = vars(found).get(step) if type(found) is types.ModuleType else None
+    if type(found) is not types.ModuleType or sys.modules.get(found.__name__) is not found:
         return None
-    return found if type(found) is types.ModuleType else None
+    return found.__name__, name

@@ -359,7 +359,7 @@ class Client:
         kinds = [type(c).__name__ if type(c) in _OPENED else writer.write(c) for c in containers]
         live = [(number, objects.contents(container)) for number, container in self._live.changes()]
         pickled = self.dump((contents, live, self.patches.changes(), payload), index)
-        news = self._shared.changes(writer)
+        news = self._shared.changes(writer, look=op != "names")  # which asks for nothing that a change could alter
         dropped, self._dropped[:] = list(self._dropped), []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled), "mode": mode()}
@@ -589,14 +589,14 @@ class _JudgeShared(Shared):
     def release(self) -> None:
         self._arrived.clear()
 
-    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
+    def write_modules(self, modules: list[tuple[Any, list[Any]]], writer: Writer) -> list[Any]:
         """Modules of this end: classes that the sandbox lacks, as code; of each module its class and what it holds."""
-        new = [kind for kind in dict.fromkeys(map(type, modules)) if kind not in self._classes]
+        new = [kind for kind in dict.fromkeys(type(module) for module, _ in modules) if kind not in self._classes]
         self._classes |= {kind: number for number, kind in enumerate(new, start=len(self._classes))}
         code = writer.buffer(self._client.dump(new)) if new else None
-        more = {i: inside for i, module in enumerate(modules) if (inside := machinery(module))}
+        more = {i: inside for i, (module, _) in enumerate(modules) if (inside := machinery(module))}
         insides = writer.buffer(self._client.dump(more)) if more else None
-        return [code, insides, [[self._classes[type(module)], self.description(module)] for module in modules]]
+        return [code, insides, [[self._classes[type(module)], description] for module, description in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         """Modules that the learner made: torch.nn's own where that is all they are, else such as ask."""

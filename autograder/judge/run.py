@@ -15,16 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autograder import files, hidden
+from autograder import hidden
 from autograder.files import Files
 from autograder.frames import Channel
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
-from autograder.names import of_cell
 from autograder.outputs import safe
+from autograder.plan import Plan, Step
 from autograder.process import Process
 from autograder.shell import CellRun, Shell
-from autograder.submission import Plan
 from autograder.verdict import State, Verdict, judge
 
 
@@ -117,7 +116,7 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
         elif step.sandbox is not None:
             outputs = safe(_run_there(client, step.sandbox), trusted=False, most=most)
         if step.judge is not None:
-            run = _run_here(shell, client, names, step.judge, is_test=step.grade_id is not None)
+            run = _run_here(shell, client, names, step)
             secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
             _cut_errors(run, secret)
             if step.grade_id is not None:
@@ -146,9 +145,10 @@ def _run_beside(client: Client, source: str) -> CellRun:
         return CellRun(error=error)
 
 
-def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_test: bool) -> CellRun:
+def _run_here(shell: Shell, client: Client, names: Names, step: Step) -> CellRun:
+    is_test = step.grade_id is not None
     # of a learner's process that is gone, nothing can be asked: neither what it defined nor what that does
-    client.unanswered = client.lost is not None and not names.learners.isdisjoint(of_cell(source).read)
+    client.unanswered = client.lost is not None and not names.learners.isdisjoint(step.uses.read)
     if not client.lost:
         client.begin()
         try:
@@ -156,10 +156,10 @@ def _run_here(shell: Shell, client: Client, names: Names, source: str, *, is_tes
         except (Exception, LearnerExit) as error:
             return CellRun(error=error)
     client.before_asking = names.send if is_test else lambda: None
-    client.patches.watch(source, shell.user_ns)
+    client.patches.watch(step.uses.changed, shell.user_ns)
     if client.files is not None:
-        client.files.watch(files.named(source))
-    run = shell.run(source)
+        client.files.watch(step.uses.files)
+    run = shell.run(step.judge or "")
     client.before_asking = lambda: None
     if is_test and not client.lost:
         with suppress(Exception, LearnerExit):  # a value that cannot be sent: no question of this test needed it

@@ -95,6 +95,8 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
     "Counter": collections.Counter,
 }
 
+NOTHING_RUNS = frozenset({"names", "bind", "unbind"})  # questions whose answers run no learner's code
+
 _ABSENT = object()
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
@@ -225,7 +227,8 @@ class Session:
         except BaseException as error:  # the learner's code may raise anything
             answer |= {"op": "error", "error": self.describe(error)}
         try:
-            self._send(answer, lambda writer: writer.write(value), containers, before)
+            look = message["op"] not in NOTHING_RUNS
+            self._send(answer, lambda writer: writer.write(value), containers, before, look)
         finally:
             self._containers.pop()
 
@@ -330,6 +333,7 @@ class Session:
         write: Callable[[Writer], Any],
         containers: list[Any] | None = None,
         before: list[Any] | None = None,
+        look: bool = True,
     ) -> None:
         writer = Writer(self._refer, self._live_number)
         names = self._shell.user_ns
@@ -343,7 +347,7 @@ class Session:
             ]
             renamed = {name: names[name] for name, old in self._told.items() if names.get(name, old) is not old}
             rebound = [[name, writer.write(now)] for name, now in renamed.items()]
-            news = self._shared.changes(writer)
+            news = self._shared.changes(writer, look=look)
         except BaseException as error:  # the learner's classes may take part in this
             message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
             value, changed, news, live, rebound, writer = None, [], [], [], [], Writer(self._refer)
@@ -446,9 +450,9 @@ class _SandboxShared(Shared):
         self._session = session
         self._classes: list[type] = []  # of the judge's modules
 
-    def write_modules(self, modules: list[Any], writer: Writer) -> list[Any]:
+    def write_modules(self, modules: list[tuple[Any, list[Any]]], writer: Writer) -> list[Any]:
         """Modules the learner made: of each its classes, whether it is nothing but data, and what it holds."""
-        return [[[self._session._class(type(module)), is_data(module), self.description(module)] for module in modules]]
+        return [[[self._session._class(type(module)), is_data(module), description] for module, description in modules]]
 
     def make_modules(self, fields: list[Any], reader: Reader) -> tuple[list[Any], Callable[[], None]]:
         code, inside, made = fields

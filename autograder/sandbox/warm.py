@@ -35,7 +35,7 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
 # Libraries that import much of themselves only when first used: torch does at the first optimizer.
 LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
 # What only a judge needs of the grader, and a sandbox does without.
-JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "process", "submission", "verdict"))
+JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "plan", "process", "sanitise", "verdict"))
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -125,8 +125,7 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         if library in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(late)
-    readable = isolation.readable()
-    shell = _make_shell()
+    ready = _Ready(isolation.readable(), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell())
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     while True:
@@ -143,7 +142,7 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
             if child == 0:
                 sock.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _become(request, fds, readable, shell)
+                _become(request, fds, ready)
         for fd in fds:
             os.close(fd)
 
@@ -159,7 +158,16 @@ def _make_shell() -> Shell:
     return shell
 
 
-def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell: Shell) -> None:
+@dataclass(frozen=True)
+class _Ready:
+    """What is made once for all forks."""
+
+    readable: list[str]  # paths that a sandbox shows
+    judges: list[str]  # modules that a sandbox does without
+    shell: Shell
+
+
+def _become(request: dict[str, Any], fds: list[int], ready: _Ready) -> None:
     """Lives as a judge or a sandbox, and never returns."""
     *sockets, birth = fds
     try:
@@ -172,9 +180,9 @@ def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell:
             os.write(birth, f"{os.getpid()}\n".encode())
             os.close(birth)
             control, sandbox = channels
-            run.main(control, sandbox, shell)
+            run.main(control, sandbox, ready.shell)
         else:
-            _become_sandbox(channels[0], birth, request, readable, shell)
+            _become_sandbox(channels[0], birth, request, ready)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(birth, f"{type(error).__name__}: {error}\n".encode())
@@ -186,12 +194,12 @@ def _become(request: dict[str, Any], fds: list[int], readable: list[str], shell:
         os._exit(0)
 
 
-def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], readable: list[str], shell: Shell) -> None:
+def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], ready: _Ready) -> None:
     from autograder.sandbox.session import Session
 
     files, limits = Path(request["files"]), Limits(**request["limits"])
     if request["isolate"]:
-        visible = isolation.Visible(files, tuple(readable), tuple(request["hide"]))
+        visible = isolation.Visible(files, tuple(ready.readable), tuple(request["hide"]))
         isolation.isolate(visible, limits, channel.sock.fileno(), birth)
     else:
         os.setsid()  # so that what it starts can be ended with it
@@ -199,16 +207,16 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], reada
         os.write(birth, f"{os.getpid()}\n".encode())
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
-    _forget_the_judge()
+    _forget(ready.judges)
     sys.path.insert(0, str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    shell.most = int(limits.output_kib * 1024)
-    Session(channel, shell).serve()
+    ready.shell.most = int(limits.output_kib * 1024)
+    Session(channel, ready.shell).serve()
 
 
-def _forget_the_judge() -> None:
+def _forget(modules: list[str]) -> None:
     """Takes out of a sandbox's reach what only the other fork needs; its source cannot be read there either."""
-    for name in [name for name in sys.modules if name.startswith(JUDGES)]:
+    for name in modules:
         del sys.modules[name]
         parent, _, own = name.rpartition(".")
         if parent in sys.modules:

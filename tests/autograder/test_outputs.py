@@ -12,8 +12,13 @@ from matplotlib import figure as figures
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from PIL import Image
 
+from autograder import outputs as shown
 from autograder import sanitise
-from autograder.outputs import message, readable, safe
+from autograder.outputs import message, readable
+
+
+def safe(given: Any, **how: Any) -> list[nbformat.NotebookNode]:
+    return [nbformat.from_dict(one) for one in shown.safe(given, **how)]
 
 
 def drawn(kind: str, size: tuple[int, int] = (2, 3)) -> str:

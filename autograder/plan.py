@@ -1,0 +1,49 @@
+"""What to run of one submitted notebook, where, and in which order: :mod:`autograder.submission` makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from autograder import hidden
+from autograder.hidden import Delimiters
+from autograder.names import Names
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of the graded notebook, and the code of it that each side runs (None: nothing)."""
+
+    cell: Any  # as the graded notebook shows it, a NotebookNode; a judge has none
+    judge: str | None = None
+    sandbox: str | None = None
+    grade_id: str | None = None  # of a test cell
+    points: float = 0.0  # of a test cell; one that the sandbox runs, and no judge, is not tamper-proof
+    uses: Names = field(default_factory=Names)  # of the judge's code
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A submission's notebook, ready to run.
+
+    ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
+    learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
+    which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
+    code too; ``operators``: those that the reference solution's classes define; ``unattempted``: test cells whose
+    answer is the stub.
+    """
+
+    steps: list[Step]
+    wanted: list[str]
+    learners: list[str]
+    instructors: frozenset[str]
+    watched: list[str]
+    operators: frozenset[str] = frozenset()
+    unattempted: frozenset[str] = field(default_factory=frozenset)
+    manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
+    delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
+    untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
+
+    def of_judge(self) -> Plan:
+        """What of it a judge needs: everything but the cells."""
+        return replace(self, steps=[replace(step, cell=None) for step in self.steps])
