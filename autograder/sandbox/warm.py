@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from autograder import scratch
 from autograder.frames import Channel
 from autograder.limits import Limits, bound_memory
-from autograder.sandbox import isolation
+from autograder.sandbox import isolation, kernel
 
 if TYPE_CHECKING:
     from autograder.shell import Shell
@@ -36,6 +37,8 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
 LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
 # What only a judge needs of the grader, and a sandbox does without.
 JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "plan", "process", "sanitise", "verdict"))
+HUGE_PAGE, MADV_COLLAPSE = 2**21, 25
+MANY_FORKS = 32  # from which on it pays to make each of them quicker
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -128,7 +131,9 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
     ready = _Ready(isolation.readable(), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell())
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
-    while True:
+    for forked in itertools.count():
+        if forked == MANY_FORKS:
+            _gather_memory()
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
         if not data:
             return
@@ -145,6 +150,22 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
                 _become(request, fds, ready)
         for fd in fds:
             os.close(fd)
+
+
+def _gather_memory() -> None:
+    """Asks the kernel to hold this process's memory in huge pages: a fork copies the table of pages, not the pages.
+
+    It takes a third of the time to fork a process that holds torch. Where the kernel does not know how (Linux before
+    6.1, other systems), nothing is lost.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            place, rights, _, device, *_ = line.split()
+            first, last = (int(end, 16) for end in place.split("-"))
+            first, last = -(-first // HUGE_PAGE) * HUGE_PAGE, last // HUGE_PAGE * HUGE_PAGE
+            if rights.startswith("rw") and device == "00:00" and first < last:
+                with contextlib.suppress(OSError):  # parts of it hold too little
+                    kernel.call("madvise", first, last - first, MADV_COLLAPSE)
 
 
 def _make_shell() -> Shell:
