@@ -27,7 +27,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder import gradebook, layout, released
-from autograder.grade import grade
+from autograder.grading import grade_notebook
 from autograder.sandbox import isolation
 from autograder.sandbox.warm import Warm
 from autograder.settings import Autograder
@@ -58,7 +58,7 @@ class GradeApart(NbGraderPreprocessor):
         hide = (*layout.hidden(course), *(Path(one).resolve() for one in settings.hide)) if isolate else ()
         with tempfile.TemporaryDirectory(prefix="assignment-") as folder:
             layout.copy_files(task, Path(folder))
-            report = grade(
+            report = grade_notebook(
                 task.notebooks[asked["notebook"]],
                 path,
                 files=Path(folder),

@@ -18,8 +18,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +48,39 @@ def test_every_flag_of_grading_is_one() -> None:
     assert not {flag for flag in said if flag not in there}
 
 
-def test_the_example_of_the_library_runs(
-    cells: SimpleNamespace,
-    isolated: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (example,) = [block for block in blocks("python") if "from autograder.grade import grade" in block]
-    right, wrong = "def square(x):\n    return x * x", "def square(x):\n    return 2 * x"
+@pytest.fixture
+def folders(cells: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders as the examples name them, with no settings and no gradebook: one right answer and a wrong one."""
+    right, wrong = "import table\ndef square(x):\n    return x * x", "def square(x):\n    return 2 * x"
     tests = cells.test("two", "assert square(2) == 4"), cells.test("three", "assert square(3) == 9, 'not 9'", 2)
-    for folder, answer in (("source/ps1", cells.solved(right)), ("submitted/ada/ps1", wrong)):
+    for folder, answer in (
+        ("source/ps1", cells.solved(right)),
+        ("release/ps1", "raise NotImplementedError"),
+        ("submitted/ada/ps1", wrong),
+        ("submitted/bob/ps1", right),
+    ):
         (tmp_path / folder).mkdir(parents=True)
         nbformat.write(cells.notebook(cells.solution("square", answer), *tests), tmp_path / folder / "squares.ipynb")
+    (tmp_path / "release" / "ps1" / "table.py").write_text("SQUARES = {2: 4}")
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {"__name__": "example"})
-    assert capsys.readouterr().out == "1 of 3\ntwo passed Every test passed.\nthree failed not 9\n"
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (README, "1 of 3\ntwo passed Every test passed.\nthree failed not 9\n"),
+        (
+            PAGE,
+            "ada 1 of 3\n  two passed Every test passed.\n  three failed not 9\n"
+            "bob 3 of 3\n  two passed Every test passed.\n  three passed Every test passed.\n",
+        ),
+    ],
+    ids=["README.md", "docs/grading.md"],
+)
+def test_the_example_of_the_library_runs(
+    page: str, said: str, isolated: None, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = [block for block in blocks("python", page) if "autograder.grade(" in block]
+    exec(compile(example, "example", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out == said

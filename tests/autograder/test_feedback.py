@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
 
 from autograder import feedback, gradebook, hidden, layout
-from autograder.grade import Report, grade
+from autograder.grading import Report, grade_notebook
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 from autograder.submission import with_checksums
@@ -237,7 +237,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace, warm
         handed_in = root / "submitted" / student / "ps1"
         handed_in.mkdir(parents=True)
         nbformat.write(notebook, handed_in / "problem.ipynb")
-        report = grade(
+        report = grade_notebook(
             with_checksums(task.notebooks["problem"]),
             handed_in / "problem.ipynb",
             files=files,

@@ -1,4 +1,4 @@
-"""grade(source, submission) -> Report: a pure function of its inputs, with no gradebook and no layout of folders."""
+"""One submitted notebook to a Report: a pure function of its inputs, with no gradebook and no layout of folders."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Report:
         return sum(v.max_points for v in self.verdicts)
 
 
-def grade(
+def grade_notebook(
     source: NotebookNode,
     submission: Path,
     *,
