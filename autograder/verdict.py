@@ -39,11 +39,14 @@ STATES = {
     State.FAILED: "the test found a wrong answer",
     State.NOT_ATTEMPTED: "the learner's cell is still the stub",
     State.ERROR: "the learner's code raised an exception",
-    State.TIMEOUT: "the learner's code was still running when its time was up",
-    State.MEMORY: "the learner's code asked for more memory than it may have",
+    State.TIMEOUT: "the learner's code was still running when its time, or its processor time, was up",
+    State.MEMORY: "the learner's code asked for more memory than it may have, or its processes took more together",
     State.CRASHED: "the learner's process ended before the test did",
     State.UNREADABLE: "the submitted notebook could not be read",
 }
+
+# How an error that is no MemoryError says that there was no memory: the system's words, and torch's.
+NO_MEMORY = ("Cannot allocate memory", "can't allocate memory")
 
 CHECK_STATES = {
     "right": State.PASSED,
@@ -129,6 +132,6 @@ def _of_error(error: BaseException) -> tuple[State, str]:
         return State.FAILED, str(error) or "A test found a wrong answer."
     if isinstance(error, NotImplementedError):
         return State.NOT_ATTEMPTED, "Not attempted yet."
-    if isinstance(error, MemoryError):
-        return State.MEMORY, "The code asked for more memory than it may have."
+    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
+        return State.MEMORY, "The code asked for more memory than it may have (memory_mib)."
     return State.ERROR, text
