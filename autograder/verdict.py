@@ -62,6 +62,7 @@ class Verdict:
     """What one test cell earned, and why.
 
     ``tamper_proof`` is False where the test ran beside the learner's code, which may then have written the verdict.
+    ``message`` and ``misconception`` are for learners too; ``hidden_message``, what a hidden test said, is for graders.
     """
 
     grade_id: str
@@ -71,6 +72,7 @@ class Verdict:
     message: str = ""
     misconception: str | None = None
     tamper_proof: bool = True
+    hidden_message: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"state": str(self.state)}
