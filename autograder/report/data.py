@@ -41,7 +41,7 @@ from nbgrader import api, utils
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.engine import make_url
 
-from autograder import gradebook, hidden, layout
+from autograder import feedback, gradebook, layout
 from autograder.verdict import State
 
 Record = dict[str, Any]
@@ -411,22 +411,8 @@ def _notes(
             f"{who} graded by stock nbgrader: their points count here, but there are no verdicts. "
             f"`autograder grade {task.name} --force` gives them."
         )
-    if _shows_hidden(course, task):
-        yield (
-            "Feedback of this course would show its hidden tests: name autograder.feedback.HideHiddenTests in "
-            "c.GenerateFeedback.preprocessors of nbgrader_config.py, after nbgrader.preprocessors.GetGrades."
-        )
-
-
-def _shows_hidden(course: CourseDirectory, task: layout.Assignment) -> bool:
-    chosen = course.parent.config.get("GenerateFeedback", {}).get("preprocessors", [])
-    if any(str(one).endswith(("HideHiddenTests", "ClearHiddenTests")) for one in chosen):
-        return False
-    return any(
-        hidden.lines(cell.source, hidden.Delimiters(*source.metadata.get("hidden_tests", ())))
-        for source in task.notebooks.values()
-        for cell in source.cells
-    )
+    if shown := feedback.warning(course, task.name, task.notebooks.values()):
+        yield shown
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:
