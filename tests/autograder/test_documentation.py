@@ -1,5 +1,6 @@
 """The documentation says what the code does: its tables are the code's, and its example runs."""
 
+import ast
 import re
 import runpy
 from collections.abc import Callable
@@ -37,6 +38,45 @@ def test_a_change_of_the_page_is_seen_and_a_lost_table_too(tables: dict[str, Any
     assert behind != PAGE == filled(behind)
     with pytest.raises(ValueError, match="verdicts"):
         filled(PAGE.replace("<!-- verdicts:", "<!-- lost:"))
+
+
+def listed() -> dict[str, int]:
+    """The modules of autograder/ that ARCHITECTURE.md lists, by path, with the line that each is on."""
+    lines = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("```")[1].splitlines()
+    lines = lines[next(n for n, line in enumerate(lines) if line.startswith("autograder/")) :]
+    found: dict[str, int] = {}
+    folders: list[str] = []
+    for number, line in enumerate(lines):
+        start = re.match(r"(?P<indent> *)(?P<name>[a-z_]+(/|\.py))", line)
+        if start is not None:
+            folders = folders[: len(start["indent"]) // 2] + ([start["name"]] if start["name"].endswith("/") else [])
+        if folders[:1] != ["autograder/"]:
+            break
+        found |= {"".join(folders) + name: number for name in re.findall(r"\b[a-z_]+\.py\b", line)}
+    return found
+
+
+def imported(path: str) -> set[str]:
+    """The modules of autograder/ that a module imports when it runs, by path."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    typing = {
+        n for c in ast.walk(tree) if isinstance(c, ast.If) and "TYPE_CHECKING" in ast.dump(c.test) for n in c.body
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node not in typing:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {f"{name.replace('.', '/')}.py" for name in names if name.startswith("autograder.")}
+
+
+def test_the_architecture_lists_every_module_and_its_arrows_point_down() -> None:
+    lines = listed()
+    there = {str(p.relative_to(ROOT)) for p in (ROOT / "autograder").rglob("*.py") if p.name != "__init__.py"}
+    assert lines.keys() == there
+    up = {(path, other) for path in there for other in imported(path) if lines.get(other, 1 << 20) < lines[path]}
+    assert up == {("autograder/sandbox/warm.py", "autograder/judge/run.py")}  # which the page says
 
 
 def test_every_flag_of_grading_is_one() -> None:
