@@ -25,7 +25,7 @@ from rich.text import Text
 from sqlalchemy.exc import SAWarning
 from traitlets import TraitError, Unicode, default
 
-from autograder import gradebook, layout, pool, report, scratch
+from autograder import feedback, gradebook, layout, pool, report, scratch
 from autograder.sandbox import isolation, protections
 from autograder.settings import Autograder
 
@@ -167,6 +167,8 @@ def run(app: NbGrader, assignment: str) -> bool:
         if picture := getattr(app, "picture", ""):
             report.picture(graded, Path(picture), assignment)
             console.print(f"Picture: {picture}")
+    if shown := feedback.warning(course, assignment, task.notebooks.values()):
+        console.print(shown, style="yellow", markup=False, soft_wrap=True)
     if not isolate and todo:
         console.print("[yellow]Graded without isolation: the learners' code had your rights.[/yellow]")
     if failed := not_graded | writer.failed:

@@ -23,7 +23,7 @@ from typing import Any
 
 from nbformat import from_dict
 
-from autograder.grade import Report
+from autograder.grading import Report
 from autograder.layout import Assignment, Submission, courses_of_packages
 from autograder.limits import Limits
 from autograder.sandbox import isolation

@@ -11,16 +11,26 @@ A course hides hidden tests from feedback with these lines in its ``nbgrader_con
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader import utils
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearHiddenTests
 
-from autograder.hidden import Delimiters, without
+from autograder.hidden import Delimiters, lines, without
 from autograder.palette import LOOKS
 from autograder.verdict import CHECK_MIME, Verdict
+
+PREPROCESSORS = (
+    "nbgrader.preprocessors.GetGrades",
+    "autograder.feedback.HideHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+)
 
 
 class HideHiddenTests(ClearHiddenTests):
@@ -34,6 +44,25 @@ class HideHiddenTests(ClearHiddenTests):
         if utils.is_grade(cell) and not utils.is_solution(cell):
             cell.source = without(cell.source, Delimiters(self.begin_test_delimeter, self.end_test_delimeter))
         return cell, resources
+
+
+def warning(course: CourseDirectory, assignment: str, notebooks: Iterable[NotebookNode]) -> str | None:
+    """What to put into the settings where feedback would show hidden tests of these source notebooks; else None."""
+    if not any(
+        lines(cell.source, Delimiters(*notebook.metadata.get("hidden_tests", ())))
+        for notebook in notebooks
+        for cell in notebook.cells
+        if utils.is_grade(cell)
+    ):
+        return None
+    chosen = GenerateFeedback(coursedir=course, parent=course.parent).preprocessors
+    names = [one if isinstance(one, str) else getattr(one, "__name__", type(one).__name__) for one in chosen]
+    if any(name.rpartition(".")[2] in ("HideHiddenTests", "ClearHiddenTests") for name in names):
+        return None
+    return (
+        f"`nbgrader generate_feedback` would show learners the hidden tests of {assignment}: put "
+        f"c.GenerateFeedback.preprocessors = {json.dumps(PREPROCESSORS)} into nbgrader_config.py."
+    )
 
 
 def has_card(outputs: list[NotebookNode]) -> bool:

@@ -29,7 +29,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from autograder import released, tables
-from autograder.grade import Report
+from autograder.grading import Report
 from autograder.layout import Assignment, LayoutError, Submission, stamp, timestamp
 from autograder.scratch import Held, abandoned, sweep
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import importlib.metadata
 import logging
@@ -123,10 +124,10 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     notebooks, refused = {}, {}
     for stem in wanted:
         notebook = nbformat.read(paths[stem], as_version=4)
-        language = _language(notebook, config.get("Execute", {}).get("kernel_name"))
-        if language != "python":
+        spoken = language(notebook, config.get("Execute", {}).get("kernel_name"))
+        if spoken != "python":
             refused[stem] = (
-                f"{stem} is a notebook in {language}; only Python is graded here, so its scores were left as they are. "
+                f"{stem} is a notebook in {spoken}; only Python is graded here, so its scores were left as they are. "
                 f"`nbgrader autograde {name} --notebook={stem}` grades it."
             )
             continue
@@ -143,8 +144,11 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     return Assignment(name, notebooks, files, refused, frozenset(paths) - frozenset(notebooks), theirs)
 
 
-def _language(notebook: NotebookNode, kernel: object) -> str:
-    """The language that a notebook's kernel speaks: as its metadata says, else as the installed kernel says."""
+def language(notebook: NotebookNode, kernel: object = None) -> str:
+    """The language that a notebook's kernel speaks: as its metadata says, else as the installed kernel says.
+
+    ``kernel`` is the name of the kernel that a course runs every notebook in, if it does.
+    """
     spec = notebook.metadata.get("kernelspec", {})
     said = None if isinstance(kernel, str) and kernel else spec.get("language")
     said = said or (None if kernel else notebook.metadata.get("language_info", {}).get("name"))
@@ -230,6 +234,7 @@ def hidden(course: CourseDirectory) -> tuple[Path, ...]:
     return (Path(course.root), Path(course.root, course.source_directory), *courses_of_packages())
 
 
+@functools.cache
 def courses_of_packages() -> tuple[Path, ...]:
     """The course directories that the packages installed here ship, and nbgrader, whose examples have solutions."""
     found: set[Path] = set()

@@ -18,7 +18,11 @@ class Limits:
     cell_seconds: float = _limit(60, "wall-clock time of one cell, the learner's or a test")
     submission_seconds: float = _limit(600, "wall-clock time of a whole notebook")
     cpu_seconds: float = _limit(600, "processor time of each process of the learner's code, its threads together")
-    memory_mib: float = _limit(4096, "address space that a process of the learner's code may add to the warm one")
+    memory_mib: float = _limit(
+        4096,
+        "address space that each process of the learner's code may add to the warm one, "
+        "and memory that all of them may take together",
+    )
     processes: float = _limit(64, "processes and threads of the learner's code")
     open_files: float = _limit(256, "files open at once")
     file_mib: float = _limit(64, "size of any one file")

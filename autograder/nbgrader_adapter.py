@@ -1,7 +1,9 @@
 """The same grading behind ``nbgrader autograde`` and the formgrader's button.
 
-nbgrader's converter stays as it is; its lists of preprocessors are the way in. In nbgrader_config.py::
+nbgrader's converter stays as it is; its exporter and its lists of preprocessors are the way in. In
+nbgrader_config.py::
 
+    c.Autograde.exporter_class = "autograder.nbgrader_adapter.ReadApart"
     c.Autograde.sanitize_preprocessors = []
     c.Autograde.autograde_preprocessors = [
         "autograder.nbgrader_adapter.GradeApart",
@@ -9,8 +11,9 @@ nbgrader's converter stays as it is; its lists of preprocessors are the way in. 
         "nbgrader.preprocessors.AssignLatePenalties",
     ]
 
-What nbgrader does before that stays nbgrader's: it copies the learner's files into autograded/, and a file that it
-cannot read as a notebook is an error of that student, where ``autograder grade`` gives a verdict.
+What nbgrader does around that stays nbgrader's: it copies the learner's other files into autograded/, calls its hooks,
+and grades one submission after another. Without the first line it also reads the submitted notebooks itself, and one
+that it cannot read is an error of that student.
 """
 
 from __future__ import annotations
@@ -21,16 +24,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 
 from autograder import gradebook, layout, released
-from autograder.grade import grade
+from autograder.grading import grade_notebook
 from autograder.sandbox import isolation
 from autograder.sandbox.warm import Warm
 from autograder.settings import Autograder
+
+
+class ReadApart(NotebookExporter):
+    """Gives GradeApart an empty notebook for each submitted file, which GradeApart alone reads, whatever it holds."""
+
+    def from_filename(self, filename: str, resources: Any = None, **_: Any) -> tuple[Any, dict[str, Any]]:
+        return super().from_notebook_node(new_notebook(), resources=resources)
 
 
 class GradeApart(NbGraderPreprocessor):
@@ -47,6 +59,8 @@ class GradeApart(NbGraderPreprocessor):
                 task = released.as_released(book, task)
         except layout.LayoutError as error:
             raise NbGraderException(str(error)) from error
+        if not Execute(parent=self).enabled:
+            raise NbGraderException("Points come from running tests here: grade without --no-execute.")
         settings = Autograder(parent=self)
         isolate = settings.isolation == "required"
         if isolate and (reason := isolation.why_not()):
@@ -58,7 +72,7 @@ class GradeApart(NbGraderPreprocessor):
         hide = (*layout.hidden(course), *(Path(one).resolve() for one in settings.hide)) if isolate else ()
         with tempfile.TemporaryDirectory(prefix="assignment-") as folder:
             layout.copy_files(task, Path(folder))
-            report = grade(
+            report = grade_notebook(
                 task.notebooks[asked["notebook"]],
                 path,
                 files=Path(folder),

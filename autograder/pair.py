@@ -1,4 +1,4 @@
-"""A judge and a sandbox for one notebook, and the watch over how long they take."""
+"""A judge and a sandbox for one notebook, and the watch over how long they take and how much."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from autograder.limits import Limits
 from autograder.plan import Plan
 from autograder.process import Process
 from autograder.sandbox.warm import Place, Warm
+from autograder.watch import EVERY, Watch
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 STALLED = 30.0  # seconds that half a message of the judge may take
@@ -53,6 +54,7 @@ class Pair:
             for one in (judges, asks, answers):
                 one.close()
         self._sandbox, self._judge = self._processes
+        self.watch = Watch(self._sandbox, limits)
 
     def __enter__(self) -> Pair:
         return self
@@ -94,7 +96,7 @@ class Pair:
         """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""
         late = ((seconds, signal.SIGINT), (GRACE, signal.SIGKILL), (GRACE, None))
         for number, (wait, then) in enumerate(late):
-            if select.select([self._control.sock], [], [], wait)[0]:
+            if self._hears(wait):
                 self._control.sock.settimeout(STALLED)
                 try:
                     return self._control.receive()[0], number == 0
@@ -103,3 +105,14 @@ class Pair:
             if then is not None:
                 self._sandbox.signal(then)
         return None, False
+
+    def _hears(self, seconds: float) -> bool:
+        """Whether the judge speaks within ``seconds``; what the learner's processes take is watched meanwhile."""
+        end = time.monotonic() + seconds
+        while True:
+            self.watch.look()
+            left = end - time.monotonic()
+            if select.select([self._control.sock], [], [], max(min(left, EVERY), 0))[0]:
+                return True
+            if left <= 0:
+                return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from autograder.grade import crashed
+from autograder.grading import crashed
 from autograder.layout import Assignment, Submission
 from autograder.limits import Limits
 from autograder.station import Lost, PoolError, Reports, Station

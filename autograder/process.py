@@ -36,11 +36,23 @@ class Process:
 
     def touched_mib(self) -> float | None:
         """The most memory that it can have for itself: the pages it has asked for; None where nobody says."""
+        found = self._stat()
+        return None if found is None else int(found[7]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that it has used, all its threads together; None where nobody says."""
+        found = self._stat()
+        return None if found is None else (int(found[11]) + int(found[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _stat(self) -> list[str] | None:
         try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return int(fields[7]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def gone(self) -> bool:
+        """Whether it has ended, as far as a handle tells."""
+        return self._gone or (self._handle is not None and bool(select.select([self._handle], [], [], 0)[0]))
 
     def end(self, *, group: bool = False, seconds: float = 5.0) -> None:
         """Kills it and waits until it is gone; with ``group`` also the processes of the session that it leads."""

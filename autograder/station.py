@@ -6,7 +6,7 @@ import compileall
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from autograder.grade import Report, grade
+from autograder.grading import Report, grade_notebook
 from autograder.layout import Assignment, Submission, copy_files
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
@@ -67,7 +67,7 @@ class Station:
                 reports[name] = None
                 continue
             try:
-                report = grade(
+                report = grade_notebook(
                     source,
                     path,
                     files=self._files,

@@ -14,7 +14,7 @@ from typing import Any
 from nbgrader import api
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from autograder.grade import Report
+from autograder.grading import Report
 
 _ASSIGNMENT: Table = api.Assignment.__table__
 _STUDENT: Table = api.Student.__table__

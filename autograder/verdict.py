@@ -39,11 +39,14 @@ STATES = {
     State.FAILED: "the test found a wrong answer",
     State.NOT_ATTEMPTED: "the learner's cell is still the stub",
     State.ERROR: "the learner's code raised an exception",
-    State.TIMEOUT: "the learner's code was still running when its time was up",
-    State.MEMORY: "the learner's code asked for more memory than it may have",
+    State.TIMEOUT: "the learner's code was still running when its time, or its processor time, was up",
+    State.MEMORY: "the learner's code asked for more memory than it may have, or its processes took more together",
     State.CRASHED: "the learner's process ended before the test did",
     State.UNREADABLE: "the submitted notebook could not be read",
 }
+
+# How an error that is no MemoryError says that there was no memory: the system's words, and torch's.
+NO_MEMORY = ("Cannot allocate memory", "can't allocate memory")
 
 CHECK_STATES = {
     "right": State.PASSED,
@@ -59,6 +62,7 @@ class Verdict:
     """What one test cell earned, and why.
 
     ``tamper_proof`` is False where the test ran beside the learner's code, which may then have written the verdict.
+    ``message`` and ``misconception`` are for learners too; ``hidden_message``, what a hidden test said, is for graders.
     """
 
     grade_id: str
@@ -68,6 +72,7 @@ class Verdict:
     message: str = ""
     misconception: str | None = None
     tamper_proof: bool = True
+    hidden_message: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"state": str(self.state)}
@@ -129,6 +134,6 @@ def _of_error(error: BaseException) -> tuple[State, str]:
         return State.FAILED, str(error) or "A test found a wrong answer."
     if isinstance(error, NotImplementedError):
         return State.NOT_ATTEMPTED, "Not attempted yet."
-    if isinstance(error, MemoryError):
-        return State.MEMORY, "The code asked for more memory than it may have."
+    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
+        return State.MEMORY, "The code asked for more memory than it may have (memory_mib)."
     return State.ERROR, text

@@ -314,7 +314,12 @@ class Client:
         kind = self._stand_in(tree) or objects.library_error(tree)
         if kind is None or not issubclass(kind, Exception):
             return None
-        error = kind.__new__(kind, *_arguments(said))
+        try:
+            error = kind.__new__(kind, *_arguments(said))
+        except (
+            TypeError
+        ):  # a class of Python's own that is made in a way of its own lies behind it, such as MemoryError
+            return None
         if isinstance(error, RemoteError):
             vars(error).update(held=self._remote(said["number"], "builtins:object"), text=str(said["text"]))
         return error

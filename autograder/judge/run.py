@@ -123,7 +123,8 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
                 outputs = safe(run.outputs, trusted=True, most=most)
                 verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
                 if secret and verdict.state is not State.NOT_ATTEMPTED:
-                    verdict = replace(verdict, message=HIDDEN, misconception=None)
+                    own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
+                    verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
         control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
 
 

@@ -14,8 +14,9 @@ The object (``version`` 1) holds, with points as numbers and shares from 0 to 1:
   most common first;
 - ``students``, best first: ``id``, ``name``, ``points``, ``penalty``, ``late_seconds``, ``graded_by`` (autograder
   or nbgrader), ``seconds``, ``private_mib``, ``look`` ({``kind``, ``why``} for each reason that a person should look),
-  ``tests`` ({exercise key: {``state``, ``points``, ``message``, ``misconception``, ``tamper_proof``}}), ``hashes``
-  ({notebook: SHA-256 of what was submitted}) and ``basis`` (indices into the next);
+  ``tests`` ({exercise key: {``state``, ``points``, ``message``, ``misconception``, ``tamper_proof``,
+  ``hidden_message`` (what a hidden test said, which learners do not get to see)}}), ``hashes`` ({notebook: SHA-256 of
+  what was submitted}) and ``basis`` (indices into the next);
 - ``bases``: what scores rest on, once for each that differs: ``notebook``, ``source_sha256``, ``versions``, ``seed``,
   ``limits``, ``isolated``, ``submissions``;
 - ``time`` and ``memory``: ``count``, ``median``, ``p95``, ``max``, ``total``, ``bins``, in seconds and MiB, or None;
@@ -40,7 +41,7 @@ from nbgrader import api, utils
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.engine import make_url
 
-from autograder import gradebook, hidden, layout
+from autograder import feedback, gradebook, layout
 from autograder.verdict import State
 
 Record = dict[str, Any]
@@ -220,6 +221,7 @@ def _verdict(said: Any) -> Record | None:
         "message": str(said.get("message") or ""),
         "misconception": str(said["misconception"]) if said.get("misconception") else None,
         "tamper_proof": said.get("tamper_proof") is not False,
+        "hidden_message": str(said["hidden_message"]) if said.get("hidden_message") else None,
     }
 
 
@@ -409,22 +411,8 @@ def _notes(
             f"{who} graded by stock nbgrader: their points count here, but there are no verdicts. "
             f"`autograder grade {task.name} --force` gives them."
         )
-    if _shows_hidden(course, task):
-        yield (
-            "Feedback of this course would show its hidden tests: name autograder.feedback.HideHiddenTests in "
-            "c.GenerateFeedback.preprocessors of nbgrader_config.py, after nbgrader.preprocessors.GetGrades."
-        )
-
-
-def _shows_hidden(course: CourseDirectory, task: layout.Assignment) -> bool:
-    chosen = course.parent.config.get("GenerateFeedback", {}).get("preprocessors", [])
-    if any(str(one).endswith(("HideHiddenTests", "ClearHiddenTests")) for one in chosen):
-        return False
-    return any(
-        hidden.lines(cell.source, hidden.Delimiters(*source.metadata.get("hidden_tests", ())))
-        for source in task.notebooks.values()
-        for cell in source.cells
-    )
+    if shown := feedback.warning(course, task.name, task.notebooks.values()):
+        yield shown
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:

@@ -106,7 +106,7 @@ def _look() -> bytes:
         resource.RLIMIT_CPU: limits.cpu_seconds,
         resource.RLIMIT_FSIZE: limits.file_mib * 2**20,
     }
-    bounded = all(resource.getrlimit(what) == (most, most) for what, most in bounds.items())
+    bounded = all(resource.getrlimit(what)[0] == most for what, most in bounds.items())
     bounded &= resource.RLIM_INFINITY not in (*resource.getrlimit(resource.RLIMIT_AS), *resource.getrlimit(7))
     said = {"no_new_privs": kernel.prctl(PR_GET_NO_NEW_PRIVS), "rights": sum(rights), "uid": os.getuid()}
     return json.dumps(said | {"bounded": bounded}).encode()

@@ -39,6 +39,23 @@ def attack_memory(work: Any) -> None:
     work.everywhere("def NAME(*args):\n    held = []\n    while True: held.append(bytearray(1 << 24))")
 
 
+def attack_memory_of_many(work: Any) -> None:
+    """Takes memory in twenty processes, none of which takes more than it may; the first to be asked waits for them."""
+    work.everywhere(
+        "import os\ndef NAME(*args):\n    for _ in range(20):\n        if os.fork() == 0:\n"
+        "            held = bytearray(os.urandom(1 << 20)) * 200\n            os.read(os.pipe()[0], 1)\n"
+        "    os.read(os.pipe()[0], 1)"
+    )
+
+
+def attack_memory_files(work: Any) -> None:
+    """Fills memory files, which are in no process's address space."""
+    work.add(
+        "import os\nheld = []\nwhile True:\n    try:\n        held.append(os.memfd_create('held'))\n"
+        "        os.write(held[-1], bytes(4 << 20))\n    except OSError: break"
+    )
+
+
 def attack_memory_of_the_judge(work: Any) -> None:
     """Answers with what is small to send and large to have, so that the judge runs out."""
     work.everywhere(

@@ -21,8 +21,8 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder import layout
 from autograder.frames import Channel
-from autograder.grade import Report, grade
 from autograder.gradebook import open_gradebook
+from autograder.grading import Report, grade_notebook
 from autograder.judge.remote import Client
 from autograder.limits import Limits
 from autograder.process import Process
@@ -134,7 +134,7 @@ def graded(warm: Warm, tmp_path: Path) -> Callable[..., Report]:
         else:
             nbformat.write(submitted, path)
         options = {"isolate": False, "process": warm, "limits": Limits(cell_seconds=20)} | options
-        return grade(with_checksums(source), path, files=files, **options)
+        return grade_notebook(with_checksums(source), path, files=files, **options)
 
     return run
 

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from autograder.grade import grade
+from autograder.grading import grade_notebook
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 from autograder.submission import with_checksums
@@ -1030,7 +1030,7 @@ def compared(
                 stock = plainly([case.setup, answer, *case.tests], 2)
                 nbformat.write(cells.notebook(*first, cells.solution("answer", answer), *tests), path)
                 limits = Limits(cell_seconds=10, submission_seconds=60)
-                report = grade(source, path, files=shipped, process=process, limits=limits, isolate=False)
+                report = grade_notebook(source, path, files=shipped, process=process, limits=limits, isolate=False)
                 for row, points, verdict in zip(rows, stock, report.verdicts, strict=True):
                     row.append((kind, answer, points, verdict.points, verdict.message))
             return rows

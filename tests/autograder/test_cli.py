@@ -1,6 +1,7 @@
 """Exit codes, and sentences that say what to do."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import nbgrader
 import pytest
 from click.testing import CliRunner, Result
 
-from autograder import layout
+from autograder import feedback, layout
 from autograder.cli import main
 from autograder.sandbox import isolation
 from autograder.settings import Autograder
@@ -107,6 +108,42 @@ def test_a_folder_whose_name_is_no_text_is_left_out_and_the_others_are_graded(sq
     said = course.grade()
     assert said.returncode == 1 and r"The name of the folder b\xff\xfe is no text" in said.stdout, said
     assert course.scores() == {"ada": 2.0, "cleo": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        ("", True),
+        ("c.GenerateFeedback.preprocessors.append('autograder.feedback.HideHiddenTests')", False),
+        ("from autograder.feedback import HideHiddenTests as H\nc.GenerateFeedback.preprocessors = [H]", False),
+        ("c.GenerateFeedback.preprocessors = ['nbgrader.preprocessors.GetGrades']", True),
+    ],
+)
+def test_a_course_whose_feedback_would_show_hidden_tests_is_told(
+    root: Path, cells: SimpleNamespace, line: str, is_shown: bool
+) -> None:
+    (root / "nbgrader_config.py").write_text(f"c = get_config()\n{line}\n")
+    course = layout.open_course(root)
+    visible, secret = "assert 1", "assert 1\n### BEGIN HIDDEN TESTS\nassert 2\n### END HIDDEN TESTS"
+    assert feedback.warning(course, "ps1", [cells.notebook(cells.test("t", visible))]) is None
+    said = feedback.warning(course, "ps1", [cells.notebook(cells.test("t", secret))])
+    assert (said is not None) is is_shown
+    if said is not None:  # the line that it says to put there is one that does it
+        (advice,) = re.findall(r"put (c\..*) into nbgrader_config\.py", said)
+        (root / "nbgrader_config.py").write_text(f"c = get_config()\n{advice}\n")
+        assert feedback.warning(layout.open_course(root), "ps1", [cells.notebook(cells.test("t", secret))]) is None
+
+
+def test_grading_such_a_course_says_so_in_one_sentence(squares: Callable) -> None:
+    course = squares()
+    source = course.root / "source" / "ps1" / "problem.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[1].source += "\n### BEGIN HIDDEN TESTS\nassert square(5) == 25\n### END HIDDEN TESTS"
+    nbformat.write(notebook, source)
+    course.submit("ada", "def square(x):\n    return x * x")
+    said = course.grade()
+    assert said.returncode == 0, said
+    assert said.stdout.count("would show learners the hidden tests of ps1: put c.GenerateFeedback.preprocessors") == 1
 
 
 def test_submissions_are_found_by_student(root: Path) -> None:

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
 
 from autograder import feedback, gradebook, hidden, layout
-from autograder.grade import Report, grade
+from autograder.grading import Report, grade_notebook
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 from autograder.submission import with_checksums
@@ -56,13 +56,19 @@ def test_no_text_of_a_hidden_test_is_said_or_shown(attempt: Attempt, answer: str
     (verdict,) = report.verdicts
     assert verdict.state is state
     assert verdict.message == ("Every test passed." if state is State.PASSED else "A hidden test failed.")
-    said = str(report.notebook.cells[-1].outputs) + str(report.record())
+    (record,) = report.record()["verdicts"]
+    for_graders = record.pop("hidden_message")
+    said = str(report.notebook.cells[-1].outputs) + str(record)
     assert "the visible part" in said and not [secret for secret in SECRETS if secret in said]
+    if state is State.PASSED:
+        assert for_graders is None
+    else:
+        assert ("expected nine" if state is State.FAILED else "ValueError: secret value 31") in for_graders
 
 
 def test_a_visible_failure_keeps_its_words(attempt: Attempt) -> None:
     (verdict,) = attempt(RIGHT, [TEST], "def squares(n):\n    return []").verdicts
-    assert verdict.message == "squares(2) must be [1, 4]"
+    assert verdict.message == "squares(2) must be [1, 4]" and verdict.hidden_message is None
 
 
 def test_a_failure_in_a_function_that_a_hidden_block_defined_is_hidden_too(attempt: Attempt) -> None:
@@ -70,7 +76,9 @@ def test_a_failure_in_a_function_that_a_hidden_block_defined_is_hidden_too(attem
         "### BEGIN HIDDEN TESTS\ndef verify(x):\n    assert x == 961, f'expected nine {x}'\n### END HIDDEN TESTS\n1.0"
     )
     report = attempt(RIGHT, [first, "verify(squares(2)[-1])"], RIGHT)
-    assert report.verdicts[1].message == "A hidden test failed." and "expected nine" not in str(report.record())
+    verdict = report.verdicts[1]
+    assert verdict.message == "A hidden test failed." and verdict.hidden_message == "expected nine 4"
+    assert "expected nine" not in str(report.notebook.cells[-1].outputs)
 
 
 def test_hidden_lines_are_found_by_the_courses_own_words() -> None:
@@ -237,7 +245,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace, warm
         handed_in = root / "submitted" / student / "ps1"
         handed_in.mkdir(parents=True)
         nbformat.write(notebook, handed_in / "problem.ipynb")
-        report = grade(
+        report = grade_notebook(
             with_checksums(task.notebooks["problem"]),
             handed_in / "problem.ipynb",
             files=files,
@@ -320,6 +328,9 @@ def test_feedback_shows_verdict_points_and_message_and_no_hidden_test(browser: A
             assert state in card and points in card and "test-squares" in card
     assert "A hidden test failed." in pages["ada feedback"].read_text()
     assert "961" in pages["ada lab"].read_text()  # graders see the hidden tests
+    graded_notebook = nbformat.read(pages["ada lab"].with_name("problem.ipynb"), as_version=4)
+    (verdict,) = graded_notebook.metadata["autograder"]["verdicts"]
+    assert "expected nine" in verdict["hidden_message"] and "expected nine" not in verdict["message"]
 
 
 def test_an_honest_answer_is_shown_as_it_was_written(attempt: Attempt, cells: SimpleNamespace, graded: Any) -> None:

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from autograder.grade import Report, grade
+from autograder.grading import Report, grade_notebook
 from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 from autograder.submission import with_checksums
@@ -544,7 +544,7 @@ def test_shipped_files_are_there_and_each_grading_has_its_own(
     path = tmp_path / "work.ipynb"
     nbformat.write(cells.notebook(cells.solution("a", answer)), path)
     for isolate in (True, False, True):
-        report = grade(source, path, files=files, process=warm, isolate=isolate)
+        report = grade_notebook(source, path, files=files, process=warm, isolate=isolate)
         assert points(report) == [1.0], report.verdicts
     assert (files / "data" / "numbers.txt").read_text() == "1 2 3"
 
@@ -594,7 +594,7 @@ def test_a_patched_check_of_a_shipped_module_changes_nothing(
     ):
         path = tmp_path / "work.ipynb"
         nbformat.write(cells.notebook(setup, cells.solution("a", answer)), path)
-        report = grade(source, path, files=files, process=warm)
+        report = grade_notebook(source, path, files=files, process=warm)
         assert points(report) == [earned]
 
 

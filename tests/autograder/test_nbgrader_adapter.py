@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,7 @@ CONFIG = """
 c = get_config()
 c.CourseDirectory.course_id = "apart"
 c.Autograder.isolation = "%s"
+c.Autograde.exporter_class = "autograder.nbgrader_adapter.ReadApart"
 c.Autograde.sanitize_preprocessors = []
 c.Autograde.autograde_preprocessors = [
     "autograder.nbgrader_adapter.GradeApart",
@@ -102,8 +103,47 @@ def test_nbgraders_own_command_grades_with_this_grader(root: Path) -> None:
     assert {student: _scores(root, student) for student in EXPECTED} == EXPECTED
     graded = nbformat.read(root / "autograded" / "right" / "ps1" / "work.ipynb", as_version=4)
     assert [v["state"] for v in graded.metadata["autograder"]["verdicts"]] == ["passed", "passed"]
+    assert graded.metadata["kernelspec"]["name"] == "python3"
     assert _nbgrader(root, "generate_feedback", "ps1").returncode == 0
     assert (root / "feedback" / "right" / "ps1" / "work.html").is_file()
+
+
+def _secret(path: Path) -> None:
+    (path.parents[3] / "secret.ipynb").write_text('{"secret": 1}')
+    path.symlink_to(path.parents[3] / "secret.ipynb")
+
+
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "broken": lambda path: path.write_text("{"),
+    "empty": lambda path: path.touch(),
+    "bytes": lambda path: path.write_bytes(bytes(range(256))),
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+    "linked": _secret,
+    "dangling": lambda path: path.symlink_to("nowhere"),
+    "large": lambda path: path.write_bytes(b" " * (21 << 20)),
+}
+
+
+def test_what_cannot_be_read_gets_a_verdict_and_no_points(root: Path) -> None:
+    for kind, make in UNREADABLE.items():
+        folder = root / "submitted" / kind / "ps1"
+        folder.mkdir(parents=True)
+        make(folder / "work.ipynb")
+    done = _nbgrader(root, "autograde", "ps1")
+    assert done.returncode == 0, done.stderr
+    assert _nbgrader(root, "generate_feedback", "ps1").returncode == 0
+    for kind in UNREADABLE:
+        assert _scores(root, kind) == {"small": 0, "large": 0, "why": 0}, kind
+        text = (root / "autograded" / kind / "ps1" / "work.ipynb").read_text()
+        verdicts = nbformat.reads(text, as_version=4).metadata["autograder"]["verdicts"]
+        assert {v["state"] for v in verdicts} == {"unreadable"} and "secret" not in text, kind
+        assert "unreadable" in (root / "feedback" / kind / "ps1" / "work.html").read_text(), kind
+
+
+def test_without_execution_nothing_is_graded(root: Path) -> None:
+    done = _nbgrader(root, "autograde", "ps1", "--force", "--student=right", "--no-execute")
+    assert done.returncode == 1 and "grade without --no-execute" in done.stderr
 
 
 @pytest.fixture

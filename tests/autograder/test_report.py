@@ -180,6 +180,16 @@ def test_the_page_vouches_only_for_points_of_code_that_was_shut_in(bare: Path, i
     assert ("does not vouch" in html) is (isolated is not True)
 
 
+def test_what_a_hidden_test_said_is_in_the_data_and_not_on_the_page(bare: Path) -> None:
+    said = Verdict("a", State.FAILED, 0.0, 2.0, "A hidden test failed.", hidden_message="expected 961")
+    submit(bare, "ada", [said, *verdicts(0.0, 1.0)[1:]])
+    found = data.gather(layout.open_course(bare), "ps1")
+    tests = found["students"][0]["tests"]
+    assert tests["problem/a"]["hidden_message"] == "expected 961" and tests["problem/b"]["hidden_message"] is None
+    html = page(found)
+    assert "A hidden test failed." in html and "expected 961" not in html
+
+
 def test_odd_fields_of_a_record_are_passed_over(bare: Path) -> None:
     submit(bare, "ada", verdicts(2.0, 1.0))
     path = bare / "autograded" / "ada" / "ps1" / "problem.ipynb"

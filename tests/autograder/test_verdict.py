@@ -12,6 +12,8 @@ from autograder.judge.remote import LearnerError, LearnerExit
 from autograder.shell import CellRun
 from autograder.verdict import CHECK_MIME, STATES, State, Verdict, judge, points_of
 
+TOO_MUCH = "The code asked for more memory than it may have (memory_mib)."
+
 
 def stock(value: str | None, points: float) -> float:
     cell: NotebookNode = new_code_cell("")
@@ -74,7 +76,12 @@ def said(**words: Any) -> dict[str, Any]:
         (CellRun(error=AssertionError("3 is not 4")), State.FAILED, 0, "3 is not 4"),
         (CellRun(error=AssertionError()), State.FAILED, 0, "A test found a wrong answer."),
         (CellRun(error=NotImplementedError()), State.NOT_ATTEMPTED, 0, "Not attempted yet."),
-        (CellRun(error=MemoryError()), State.MEMORY, 0, "The code asked for more memory than it may have."),
+        (
+            CellRun(error=MemoryError()),
+            State.MEMORY,
+            0,
+            "The code asked for more memory than it may have (memory_mib).",
+        ),
         (CellRun(error=KeyError("k")), State.ERROR, 0, "KeyError: 'k'"),
         (CellRun(error=LearnerError("Odd: why")), State.ERROR, 0, "Odd: why"),
         (CellRun(error=LearnerExit("SystemExit: 0")), State.ERROR, 0, "SystemExit: 0"),

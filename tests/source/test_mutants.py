@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
-from autograder.grade import grade
+from autograder.grading import grade_notebook
 from autograder.sandbox import isolation
 from autograder.sandbox.warm import Warm
 from autograder.submission import modules_to_warm, with_checksums
@@ -106,7 +106,7 @@ def test_in_the_judge(lesson, trial, folder, tmp_path):
     nbformat.write(trial, submission)
     source = with_checksums(trial)
     with Warm(modules_to_warm(source)) as process:
-        report = grade(source, submission, files=folder, process=process, isolate=isolation.why_not() is None)
+        report = grade_notebook(source, submission, files=folder, process=process, isolate=isolation.why_not() is None)
     tests = [c for c in report.notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
     found = [
         _judge(mutant, verdict.points, verdict.max_points, _said(cell.outputs))

@@ -1,4 +1,4 @@
-"""grade(source, submission) -> Report: a pure function of its inputs, with no gradebook and no layout of folders."""
+"""One submitted notebook to a Report: a pure function of its inputs, with no gradebook and no layout of folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Report:
         return sum(v.max_points for v in self.verdicts)
 
 
-def grade(
+def grade_notebook(
     source: NotebookNode,
     submission: Path,
     *,
@@ -150,10 +150,16 @@ def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
             cells[index].outputs = [from_dict(output) for output in message["outputs"]]
             cells[index].execution_count = index + 1
         if message["verdict"]:
-            verdict = Verdict.from_dict(message["verdict"])
-            late = not in_time and verdict.points < verdict.max_points
-            verdicts.append(_timeout(todo.steps[index], limits) if late else verdict)
-            if feedback.has_card(cells[index].outputs) and not late:
+            said = Verdict.from_dict(message["verdict"])
+            if not in_time and said.points < said.max_points:
+                verdict = _timeout(todo.steps[index], limits)
+            elif said.state is State.CRASHED and pair.watch.exceeded is not None:
+                state, why = pair.watch.exceeded
+                verdict = replace(said, state=state, message=why)
+            else:
+                verdict = said
+            verdicts.append(verdict)
+            if feedback.has_card(cells[index].outputs) and verdict is said:
                 own_cards.add(index)
     tests = [index for index, step in enumerate(todo.steps) if step.grade_id is not None]
     for index in tests[len(verdicts) :]:
