@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 import importlib.metadata
@@ -12,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def _with_extra(files: Path, extra: Mapping[str, Path], scratch: Path) -> Iterat
 
 
 def _report(todo: Plan, pair: Pair, limits: Limits) -> Report:
-    cells = [copy.deepcopy(step.cell) for step in todo.steps]
+    cells = [step.cell for step in todo.steps]  # which are the plan's own
     verdicts: list[Verdict] = []
     in_time = True
     own_cards = set()
@@ -196,7 +195,7 @@ def _nothing_earned(source: NotebookNode, state: State, message: str) -> Report:
     empty = plan(source, NotebookNode(cells=[]))
     tests = [step for step in empty.steps if step.grade_id is not None]
     verdicts = [Verdict(step.grade_id or "", state, 0.0, step.points, message) for step in tests]
-    cells = [copy.deepcopy(step.cell) for step in empty.steps]
+    cells = [step.cell for step in empty.steps]
     by_id = {verdict.grade_id: verdict for verdict in verdicts}
     for step, cell in zip(empty.steps, cells, strict=True):
         if step.grade_id in by_id:
@@ -231,7 +230,7 @@ def _basis(source: NotebookNode, submission: bytes | None, limits: Limits, isola
         "submission_sha256": None if submission is None else hashlib.sha256(submission).hexdigest(),
         "versions": dict(_versions()),
         "seed": 0,
-        "limits": asdict(limits),
+        "limits": dict(vars(limits)),
         "isolated": isolate,
     }
 

@@ -78,19 +78,18 @@ class Pair:
             return
         end = time.monotonic() + self._limits.submission_seconds
         for _ in plan.steps:
-            self._look()
             left = end - time.monotonic()
             message, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
             yield message, in_time
             if message is None:
-                return
-        self._look()
+                break
+        self._look()  # both are there until they are ended: the judge waits for it
 
     def _look(self) -> None:
-        """Notes how much memory both processes have taken until now."""
+        """Notes how much memory both processes have taken."""
         both = [process.touched_mib() for process in self._processes]
         if None not in both:
-            self.private_mib = max(self.private_mib or 0.0, round(sum(filter(None, both)), 1))
+            self.private_mib = round(sum(filter(None, both)), 1)
 
     def _next(self, seconds: float) -> tuple[dict[str, Any] | None, bool]:
         """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""

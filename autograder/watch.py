@@ -28,7 +28,7 @@ class Watch:
     def __init__(self, process: Process, limits: Limits) -> None:
         self._process, self._limits = process, limits
         self._came_with = _taken(process.pid)  # from the warm process
-        self._next = 0.0
+        self._next = time.monotonic() + EVERY
         self.exceeded: tuple[State, str] | None = None  # once a limit is: what to say of the tests from then on
 
     def look(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from autograder import hidden
 from autograder.files import Files
-from autograder.frames import Channel
+from autograder.frames import Channel, Closed
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.outputs import safe
@@ -126,6 +126,8 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
                     own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
                     verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
         control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
+    with suppress(Closed):  # what is known of this process can be looked at until it is ended
+        control.receive()
 
 
 def _run_there(client: Client, source: str) -> list[Any]:

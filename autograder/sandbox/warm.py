@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ class Warm:
         with self._lock:
             try:
                 options = {"files": str(place.files), "isolate": place.isolate, "hide": [str(p) for p in place.hide]}
-                request = json.dumps({"kind": kind, "limits": asdict(limits), **options}).encode()
+                request = json.dumps({"kind": kind, "limits": vars(limits), **options}).encode()
                 socket.send_fds(self._sock, [request], [*(c.fileno() for c in channels), writer])
             finally:
                 os.close(writer)
