@@ -284,8 +284,8 @@ def compare_loops(
     hatches = dict(zip(loss, ("", "///", "...", "xxx"), strict=False))
     for place, (name, values) in zip(places, accuracy.items(), strict=True):
         mean, spread = (100 * number for number in mean_and_spread(values))
-        look = {"color": colours.get(name, "#cccccc"), "hatch": hatches.get(name, "++")}
-        right.barh(place, mean, edgecolor="white", height=0.72, **look)
+        colour, hatch = colours.get(name, "#cccccc"), hatches.get(name, "++")
+        right.barh(place, mean, color=colour, hatch=hatch, edgecolor="white", height=0.72)
         if spread:
             right.errorbar(mean, place, xerr=spread, color="black", capsize=4, linewidth=1.4)
         right.annotate(f"{mean:.0f}", (mean + spread, place), xytext=(5, 0), textcoords="offset points", va="center")

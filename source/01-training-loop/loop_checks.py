@@ -454,7 +454,9 @@ class Twice(nn.Module):
         return self.weights
 
 
-def _finds_nothing(gradient_check: Callable, f: Callable[[Tensor], Tensor], x: Tensor) -> float | None:
+def _finds_nothing(
+    gradient_check: Callable, f: Callable[[Tensor], Tensor], x: Tensor
+) -> float | None:
     """What came back where the backward pass is right, unless it is as small as it should be."""
     seen = _float(gradient_check(f, x.clone()))
     # The contract's bound. A central difference with h from 1e-7 to 1e-3 stays below it for these functions.
@@ -507,7 +509,12 @@ def _check_wrong(gradient_check: Callable, f: Any, x: Tensor) -> None:
     true = gradient - errors
     size = errors.abs()
     added = (size.mean(), size.sum(), size.norm(), errors.square().mean(), errors.square().sum())
-    by = (true.abs(), gradient.abs(), true.abs() + gradient.abs(), torch.maximum(true.abs(), gradient.abs()))
+    by = (
+        true.abs(),
+        gradient.abs(),
+        true.abs() + gradient.abs(),
+        torch.maximum(true.abs(), gradient.abs()),
+    )
     by_norms = (true.norm() + gradient.norm(), true.norm(), gradient.norm())
     relative = [*((size / scale).max() for scale in by), *(size.norm() / norm for norm in by_norms)]
     shown = f"{seen:.4g} ({type(f).__name__}, x of shape {tuple(x.shape)})"
@@ -544,7 +551,11 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
 
 @check_gradient_check.part(1, "leaves x as it was, and says the same when asked again")
 def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> None:
-    for asks, f in ((False, Waves()), (True, Waves()), (True, Twice([0.2, -0.4, 0.1, 0.0, 0.3, 0.0]))):
+    for asks, f in (
+        (False, Waves()),
+        (True, Waves()),
+        (True, Twice([0.2, -0.4, 0.1, 0.0, 0.3, 0.0])),
+    ):
         start = torch.randn(3, 2, dtype=torch.float64)
         old = torch.randn(3, 2, dtype=torch.float64) if asks else None
         x = start.clone().requires_grad_(asks)
@@ -552,7 +563,9 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
         first = _float(gradient_check(f, x))
         if not _same(x, start):
             by = (x.detach() - start).abs().max().item()
-            raise Wrong(X_CHANGED, seen=f"an entry of x moved by {by:.2g}", expected="bit for bit the same")
+            raise Wrong(
+                X_CHANGED, seen=f"an entry of x moved by {by:.2g}", expected="bit for bit the same"
+            )
         if x.requires_grad != asks:
             raise Wrong(X_CHANGED, seen=f"x.requires_grad is {x.requires_grad}", expected=f"{asks}")
         if (x.grad is None) != (old is None) or (old is not None and not _same(x.grad, old)):
@@ -561,7 +574,9 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
         if first != second:
             raise Wrong(NOT_THE_SAME_TWICE, seen=f"first {first:.4g}, then {second:.4g}")
     for f, x in cases:
-        _check_wrong(gradient_check, f, x) if hasattr(f, "errors") else _check_right(gradient_check, f, x)
+        _check_wrong(gradient_check, f, x) if hasattr(f, "errors") else _check_right(
+            gradient_check, f, x
+        )
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -698,7 +713,11 @@ class _Run:
         self.steps += 1
         gradients: list[Tensor | None] = []
         for place, parameter in enumerate(self.params):
-            gradient = None if place in none else torch.randn_like(parameter).detach() * (place not in zero)
+            gradient = (
+                None
+                if place in none
+                else torch.randn_like(parameter).detach() * (place not in zero)
+            )
             parameter.grad = None if gradient is None else gradient.clone()
             gradients.append(gradient)
         params, buffers = list(self.params), self.buffers
@@ -728,7 +747,9 @@ class _Run:
                     expected="the same tensor, changed in place",
                 )
         for place in range(len(params)):
-            self._compare(place, gradients, start[place], velocity[place], lr, momentum, (none, zero))
+            self._compare(
+                place, gradients, start[place], velocity[place], lr, momentum, (none, zero)
+            )
 
     def _compare(
         self,
@@ -741,13 +762,13 @@ class _Run:
         skipped: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         p, v = self.params[place].detach(), self.buffers[place]
-        where = (
-            f"step {self.steps}, parameter {place} of shape {tuple(p.shape)}, lr={lr:g}, momentum={momentum:g}"
-        )
+        where = f"step {self.steps}, parameter {place} of shape {tuple(p.shape)}, lr={lr:g}, momentum={momentum:g}"
         if not isinstance(v, Tensor) or v.shape != p.shape:
             raise Wrong(WRONG_VELOCITY, seen=f"{where}: buffers[{place}] is {_short(v)}")
         if v.requires_grad:
-            raise Wrong(RECORDED, seen=f"{where}: buffers[{place}].requires_grad is True", expected="False")
+            raise Wrong(
+                RECORDED, seen=f"{where}: buffers[{place}].requires_grad is True", expected="False"
+            )
         moved, kept = self._is(p, self.p[place]), self._is(v, self.v[place])
         if moved and kept:
             return
@@ -770,7 +791,10 @@ class _Run:
             (OLD_VELOCITY, momentum and self._is(p, start - lr * velocity) and kept),
             (NOT_MOVED, self._is(p, start)),
             (UPHILL, self._is(p, start + lr * wants) or self._is(p, start + lr * g)),
-            (RATE_IN_VELOCITY, self._is(v, lr * wants) or self._is(v, momentum * velocity + lr * g)),
+            (
+                RATE_IN_VELOCITY,
+                self._is(v, lr * wants) or self._is(v, momentum * velocity + lr * g),
+            ),
             (AVERAGED, momentum and self._is(v, momentum * velocity + (1 - momentum) * g)),
             (VELOCITY_LOST, self._is(v, velocity) or self._is(v, torch.zeros_like(v))),
             (NESTEROV, kept and self._is(p, start - lr * (g + momentum * wants))),
@@ -784,7 +808,9 @@ class _Run:
     def _is(self, now: Tensor, expected: Tensor) -> bool:
         # a few roundings in the parameter's own dtype; a wrong term is of the size of the gradient, about 1
         tolerance = 1e-10 if self.dtype is torch.float64 else 1e-5
-        return torch.allclose(now.detach().double(), expected.double(), rtol=tolerance, atol=tolerance)
+        return torch.allclose(
+            now.detach().double(), expected.double(), rtol=tolerance, atol=tolerance
+        )
 
 
 def _first_difference(now: Tensor, expected: Tensor) -> str:
@@ -811,7 +837,9 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
 
 @check_sgd_step.part(1, "skips a parameter without a gradient, and no other")
 def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
-    run = _Run(shapes=((2, 3), (4,), (4,), (4,), (3,)))  # neighbours of one shape: a shift raises no error
+    run = _Run(
+        shapes=((2, 3), (4,), (4,), (4,), (3,))
+    )  # neighbours of one shape: a shift raises no error
     run.step(sgd_step, 0.1, 0.9)
     run.step(sgd_step, 0.1, 0.9, none=[1, 4])
     run.step(sgd_step, 0.2, 0.9, zero=[0, 2])
@@ -834,8 +862,14 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
                         seen=f"parameter {place}: {seen}",
                         expected="a leaf that asks for gradients, as before",
                     )
-                if gradient is not None and (parameter.grad is None or not _same(parameter.grad, gradient)):
-                    now = "None" if parameter.grad is None else _first_difference(parameter.grad, gradient)
+                if gradient is not None and (
+                    parameter.grad is None or not _same(parameter.grad, gradient)
+                ):
+                    now = (
+                        "None"
+                        if parameter.grad is None
+                        else _first_difference(parameter.grad, gradient)
+                    )
                     raise Wrong(GRADIENT_CHANGED, seen=f"parameter {place}: its .grad is {now}")
 
         for lr, momentum in ((0.1, 0.9), (0.2, 0.9), (0.1, 0.0)):
@@ -952,7 +986,11 @@ class _Epoch:
         x = torch.randn(examples, inputs, dtype=torch.float64) * 1.5 + 0.7
         late = torch.arange(examples) >= examples - examples % batch
         x[late] *= 4  # the short last batch is unlike the others, so that its weight shows
-        y = torch.randn(examples, outputs).double() if squared else torch.randint(outputs, (examples,))
+        y = (
+            torch.randn(examples, outputs).double()
+            if squared
+            else torch.randint(outputs, (examples,))
+        )
         self.batches = list(zip(x.split(batch), y.split(batch), strict=True))
         self.loader = DataLoader(TensorDataset(x, y), batch_size=batch)
         self.model = Scored(inputs, outputs, norm=norm).double()
@@ -988,7 +1026,9 @@ class _Epoch:
         if outputs.shape != z.shape or torch.allclose(outputs, z):
             return
         if torch.allclose(outputs, z.softmax(1)):
-            raise Wrong(SOFTMAX_FIRST, seen="each row that `loss_fn` got adds up to 1", expected="logits")
+            raise Wrong(
+                SOFTMAX_FIRST, seen="each row that `loss_fn` got adds up to 1", expected="logits"
+            )
 
     @property
     def _norm(self) -> nn.Module:
@@ -1020,7 +1060,10 @@ class _Epoch:
         old = list(before) if before is not None else [torch.zeros_like(p) for p in params]
         losses = []
         for x, y in batches:
-            x, (weight, bias) = self._inputs(x, norm, training=training), [p.detach() for p in params]
+            x, (weight, bias) = (
+                self._inputs(x, norm, training=training),
+                [p.detach() for p in params],
+            )
             z = x @ weight.T + bias
             if self.squared:
                 slope = 2 * (z - y) / z.numel()
@@ -1040,7 +1083,9 @@ class _Epoch:
     def arrived(self, expected: Sequence[Tensor]) -> bool:
         # float64, a few steps: rounding is 1e-14, and what any wrong step adds is of the size of a gradient
         now = [p.detach() for p in self.model.parameters()]
-        return all(torch.allclose(a, b, rtol=1e-8, atol=1e-9) for a, b in zip(now, expected, strict=True))
+        return all(
+            torch.allclose(a, b, rtol=1e-8, atol=1e-9) for a, b in zip(now, expected, strict=True)
+        )
 
     def check_parameters(self, train_epoch: Callable) -> Any:
         """Runs the learner's epoch, compares parameters, and names what happened instead. Gives what came back."""
@@ -1050,7 +1095,9 @@ class _Epoch:
         if self.arrived(expected):
             return value
         if not self.calls:
-            raise Wrong(LOSS_IGNORED, seen="0 calls", expected=f"{len(self.batches)}, one for each batch")
+            raise Wrong(
+                LOSS_IGNORED, seen="0 calls", expected=f"{len(self.batches)}, one for each batch"
+            )
         all_of = self.batches
         still = [torch.zeros_like(g) for g in self.stale]
 
@@ -1067,15 +1114,35 @@ class _Epoch:
         ideas: Iterator[tuple[Misconception, list[Tensor], str]] = iter(
             (
                 (CLEARED_TOO_LATE, self.start, "the parameters are bit for bit what they were"),
-                (GRADIENTS_KEPT, self.walk(all_of, before=self.stale, kept=True, norm=fresh)[0], "every step"),
-                (GRADIENTS_KEPT, self.walk(all_of, before=still, kept=True, norm=fresh)[0], "from the second batch on"),
-                (GRADIENTS_KEPT, self.walk(all_of, before=self.stale, norm=fresh)[0], "at the first batch"),
-                (BATCH_SKIPPED, self.walk(all_of[:-1], norm=fresh)[0], "as if the last batch were not there"),
+                (
+                    GRADIENTS_KEPT,
+                    self.walk(all_of, before=self.stale, kept=True, norm=fresh)[0],
+                    "every step",
+                ),
+                (
+                    GRADIENTS_KEPT,
+                    self.walk(all_of, before=still, kept=True, norm=fresh)[0],
+                    "from the second batch on",
+                ),
+                (
+                    GRADIENTS_KEPT,
+                    self.walk(all_of, before=self.stale, norm=fresh)[0],
+                    "at the first batch",
+                ),
+                (
+                    BATCH_SKIPPED,
+                    self.walk(all_of[:-1], norm=fresh)[0],
+                    "as if the last batch were not there",
+                ),
                 (BATCH_SKIPPED, self.walk(all_of[:1], norm=fresh)[0], "as if there were one batch"),
                 (ONE_STEP, summed(1.0), "one step"),
                 (ONE_STEP, summed(1 / len(all_of)), "one step"),
                 (ONE_STEP, self.walk(all_of[-1:], norm=fresh)[0], "one step"),
-                (NOT_TRAINING, self.walk(all_of, training=False, norm=fresh)[0], "the steps of a model in eval mode"),
+                (
+                    NOT_TRAINING,
+                    self.walk(all_of, training=False, norm=fresh)[0],
+                    "the steps of a model in eval mode",
+                ),
             )
         )
         for idea, other, how in ideas:
@@ -1294,7 +1361,9 @@ def _labelled(
     return DataLoader(TensorDataset(x, targets), batch_size=batch), shares
 
 
-def _check_accuracy(evaluate: Callable, model: nn.Module, loader: DataLoader, shares: list[float]) -> None:
+def _check_accuracy(
+    evaluate: Callable, model: nn.Module, loader: DataLoader, shares: list[float]
+) -> None:
     batches = list(loader)
     sizes = [len(y) for _, y in batches]
     count = sum(share * size for share, size in zip(shares, sizes, strict=True))
@@ -1389,7 +1458,9 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
         model.train(training)
         for index, parameter in enumerate(model.parameters()):
             parameter.requires_grad_(index % 3 != 1)
-        _check_left_alone(evaluate, model, _labelled(model, torch.randn(11, 5), (1.0, 0.5, 1.0), 4)[0])
+        _check_left_alone(
+            evaluate, model, _labelled(model, torch.randn(11, 5), (1.0, 0.5, 1.0), 4)[0]
+        )
     for model in cases:
         x = torch.randn(9, *model.shape)
         model.train()
@@ -1406,7 +1477,9 @@ def _check_left_alone(evaluate: Callable, model: nn.Module, loader: DataLoader) 
     for name, module in model.named_modules():
         if module.training != modes[name]:
             seen = f"{name or 'the model itself'} is in {_mode(module.training)} mode"
-            raise Wrong(MODE_NOT_RESTORED, seen=seen, expected=f"{_mode(modes[name])} mode, as before")
+            raise Wrong(
+                MODE_NOT_RESTORED, seen=seen, expected=f"{_mode(modes[name])} mode, as before"
+            )
     now = model.state_dict()
     for name, value in values.items():
         if name not in now or not _same(now[name], value):

@@ -4,6 +4,9 @@ Each stands alone with what the lesson imports (``torch``, ``nn``, ``F``). A wro
 its card must name.
 """
 
+# ruff: noqa: B905, RET503
+# Written as learners write: they zip without `strict`, and leave a function by its end.
+
 import torch
 from course.mutants import Mutants
 from torch import nn
@@ -124,7 +127,9 @@ def sign_forgotten(logits, targets):
 @mutants.wrong("cross_entropy", "wrong-base")
 def in_bits(logits, targets):
     z = logits - logits.max(dim=1, keepdim=True).values
-    log_p = z / torch.log(torch.tensor(2.0, dtype=z.dtype)) - z.exp().sum(dim=1, keepdim=True).log2()
+    log_p = (
+        z / torch.log(torch.tensor(2.0, dtype=z.dtype)) - z.exp().sum(dim=1, keepdim=True).log2()
+    )
     return -log_p[torch.arange(len(z)), targets].mean()
 
 
@@ -744,7 +749,9 @@ def decays_weights_too(params, lr, momentum, buffers):
 
 @mutants.wrong("sgd_step", "wrong-velocity")
 def one_velocity_for_all(params, lr, momentum, buffers):
-    size = torch.stack([p.grad.norm() for p in params if p.grad is not None] or [torch.zeros(())]).mean()
+    size = torch.stack(
+        [p.grad.norm() for p in params if p.grad is not None] or [torch.zeros(())]
+    ).mean()
     with torch.no_grad():
         for p, v in zip(params, buffers):
             if p.grad is not None:
