@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from course.training import mean_and_spread
@@ -196,6 +197,7 @@ LINES: tuple[tuple[str, str, str], ...] = (
     ("#009E73", "-.", "^"),
     ("#999999", ":", "D"),
 )
+HATCHES = ("", "///", "...", "xxx")  # of their bars
 
 
 def lines(
@@ -212,16 +214,7 @@ def lines(
         every = max(1, len(x) // 10)
         axis.plot(x, y, color=colour, linestyle=dash, marker=marker, markevery=every, markersize=5, label=name)
     if level is not None:
-        axis.axhline(level[0], color=LAW, linestyle=":", linewidth=1)
-        axis.annotate(
-            level[1],
-            (1.0, level[0]),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=9,
-            color=LAW,
-        )
+        axis.axhline(level[0], color=LAW, linestyle=":", linewidth=1, zorder=0, label=level[1])
     if log:
         axis.set(xscale="log", yscale="log")
     axis.set(xlabel=xlabel, ylabel=ylabel)
@@ -261,7 +254,8 @@ def bands(axis: Axes, runs: Mapping[str, Sequence[Sequence[float]]], *, start: i
         x = np.arange(start, start + len(mean))
         every = max(1, len(x) // 10)
         axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, markevery=every, markersize=5, label=name)
-        axis.fill_between(x, np.maximum(mean - spread, 0.5 * mean), mean + spread, color=colour, alpha=0.2, linewidth=0)
+        axis.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def compare_loops(
@@ -269,27 +263,31 @@ def compare_loops(
     accuracy: Mapping[str, Sequence[float]],
     *,
     chance: float,
+    top: float,
+    level: float,
 ) -> Figure:
     """Training loss over the epochs, with bands over the runs, beside the accuracies in the end as bars.
 
+    loss: in nats; the axis ends at `top`, and what lies above all along is said to. level: a loss to mark.
     accuracy: fractions, one a run; names that have a loss keep its colour, others are grey. Whiskers are one
     standard deviation to either side; chance is marked by a dotted line.
     """
-    figure, (left, right) = panels(2, height=3.6)
-    bands(left, loss)
-    left.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
-    left.legend(fontsize=9)
-    places = np.arange(len(accuracy))
-    colours = dict(zip(loss, (colour for colour, *_ in LINES), strict=False))
-    hatches = dict(zip(loss, ("", "///", "...", "xxx"), strict=False))
-    for place, (name, values) in zip(places, accuracy.items(), strict=True):
+    figure, (left, right) = panels(2, width=10.0, height=3.6)
+    beyond = {name for name, values in loss.items() if min(min(run) for run in values) > top}
+    bands(left, {f"{name} (above the top)" if name in beyond else name: values for name, values in loss.items()})
+    left.axhline(level, color=LAW, linestyle=":", linewidth=1, zorder=0, label=f"{level:.2f}")
+    left.set(xlabel="epoch", ylabel="training loss (nats)", ylim=(0, top))
+    left.legend(fontsize=8, loc="lower left", ncols=2, bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
+    looks = {name: (colour, hatch) for name, (colour, *_), hatch in zip(loss, LINES, HATCHES, strict=False)}
+    for place, (name, values) in enumerate(accuracy.items()):
+        colour, hatch = looks.get(name, ("#cccccc", "++"))
         mean, spread = (100 * number for number in mean_and_spread(values))
-        colour, hatch = colours.get(name, "#cccccc"), hatches.get(name, "++")
         right.barh(place, mean, color=colour, hatch=hatch, edgecolor="white", height=0.72)
         if spread:
             right.errorbar(mean, place, xerr=spread, color="black", capsize=4, linewidth=1.4)
         right.annotate(f"{mean:.0f}", (mean + spread, place), xytext=(5, 0), textcoords="offset points", va="center")
-    right.set(xlabel="accuracy on test photos (%)", yticks=places, yticklabels=list(accuracy), xlim=(0, 104))
+    right.set(xlabel="accuracy on test photos (%)", yticks=range(len(accuracy)), yticklabels=list(accuracy))
+    right.set_xlim(0, 104)
     right.axvline(100 * chance, color=LAW, linestyle=":", linewidth=1)
     right.annotate("chance", (100 * chance, -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
     right.tick_params(axis="y", length=0)

@@ -17,6 +17,7 @@ import torch
 from course import plots, scale
 from course.data import fashion_mnist
 from course.device import describe, nbytes, pick_device, storage_key
+from course.models import load_backbone
 from IPython.display import Markdown, display
 from loop_checks import (
     check_cross_entropy,
@@ -290,9 +291,17 @@ scale.experiment()
 steps = [10 ** (-k / 4) for k in range(2, 50)]
 one_sided = [abs((math.sin(1 + h) - math.sin(1)) / h - math.cos(1)) for h in steps]
 central = [abs((math.sin(1 + h) - math.sin(1 - h)) / (2 * h) - math.cos(1)) for h in steps]
+float32 = []
+for h in steps:
+    up, down = torch.sin(torch.tensor([1 + h, 1 - h])).tolist()  # float32, as torch has it
+    float32.append(abs((up - down) / (2 * h) - math.cos(1)))
 assert min(central) < 1e-10 and 1e-10 < min(one_sided) < 1e-7
 figure = plots.lines(
-    {"one side": (steps, one_sided), "both sides": (steps, central)},
+    {
+        "one side": (steps, one_sided),
+        "both sides": (steps, central),
+        "both sides, float32": (steps, float32),
+    },
     xlabel="h",
     ylabel="error of the slope",
     log=True,
@@ -306,7 +315,8 @@ figure = plots.lines(
 #
 # since on both sides the bend is the same and cancels. From the left, rounding: a float64 has 16 digits, $f(x+h)$ and
 # $f(x-h)$ agree in nearly all of them, and what is left is divided by a tiny number. In between lies a valley, lower
-# and wider for the central difference. With float32, which has 7 digits, there is hardly any valley at all.
+# and wider for the central difference. With float32, which has 7 digits, rounding comes in long before: that is why
+# gradients are checked in float64.
 #
 # ### Exercise 2: check a gradient
 #
@@ -355,7 +365,7 @@ def gradient_check(f: Callable[[Tensor], Tensor], x: Tensor) -> float:
 from loop_checks import Half, Mixed, Waves
 
 check_gradient_check.add_cases(
-    deep=(Waves(), torch.randn(2, 1, 3, 2, dtype=torch.float64)),
+    deep=(Waves(), torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(2, 1, 3, 2)),
     one=(Mixed(), torch.tensor([0.4], dtype=torch.float64)),
     hidden=(Half([0.0, 0.01, 0.0]), torch.ones(3, dtype=torch.float64)),
 )
@@ -492,7 +502,8 @@ check_sgd_step(sgd_step)
 
 # %% [markdown]
 # The valley: $\tfrac12 (w_1^2 + 60\,w_2^2)$, sixty times as steep across as along. Forty steps from the same place, at
-# the same rate, with your function. How much nearer does the ball get?
+# the same rate, with your function. How much nearer does the ball get? (The picture is stretched across the valley: drawn
+# true, you would see a line.)
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -788,20 +799,26 @@ with_graph = held(total_loss, looked_at)
 with torch.no_grad():
     without = held(total_loss, looked_at)
 assert with_graph > 0 == without
+deep = load_backbone("efficientnet-lite0").to(device).eval()
+deep_photos = torch.zeros(2, 3, 64, 64, device=device)
+deep_each = held(lambda: deep(deep_photos).sum(), deep) / len(deep_photos)
+flat_each = with_graph / len(x_test)
+assert deep_each > 100 * flat_each
 display(
     Markdown(
-        f"For {len(x_test):,} photos **{with_graph / 1e6:.1f} MB** with a graph, {without} without. The photos "
-        f"themselves are {nbytes([x_test]) / 1e6:.1f} MB."
+        f"For {len(x_test):,} photos **{with_graph / 1e6:.1f} MB** with a graph, {without} without. That is "
+        f"{flat_each / 1e3:.1f} kB a photo; EfficientNet-Lite0, the network of lesson 04, holds "
+        f"**{deep_each / 1e6:.1f} MB** for each photo of 64 by 64 pixels."
     )
 )
 
 # %% [markdown]
-# Here that is little. A network like those of the next lessons holds a hundred times as much for each photo, and then
-# it is the evaluation that runs out of memory, not the training.
+# Here that is little: our network is flat. A deep one keeps every picture that its layers make of a photo, and then it is
+# the evaluation that runs out of memory, not the training.
 #
 # And the mean. Photos often come folder by folder, one kind after the other. We sort the test photos like that and
-# evaluate in batches of 300, now in eval mode, so that nothing is left to chance. The last batch has 100 photos, all
-# ankle boots.
+# evaluate in batches of three kinds each, now in eval mode, so that nothing is left to chance. Three times three are
+# nine: the last batch is shorter, and holds ankle boots alone.
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -846,7 +863,8 @@ def evaluate(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> float
     Returns a Python float in [0, 1]: how often the class of the largest logit (over dim 1) is
     the target.
 
-    Must not change: the mode, which afterwards is what it was; parameters and buffers.
+    Must not change: the mode, which afterwards is what it was; parameters and buffers. Nor
+    are gradients left switched off for what comes after.
 
     >>> model = nn.Sequential(nn.Dropout(0.5), nn.Identity())
     >>> logits = torch.tensor([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0]])
@@ -957,9 +975,9 @@ if size.scale == "offline":
 #
 # $$4\eta\,(1 + \tfrac12 + \tfrac14 + \dots) = 8\eta .$$
 #
-# However long it runs, the network gets the length of eight steps, and has most of it behind it before the first epoch is
-# well begun. Then the loss stands still. It looks like a network that has learnt all it can. When a loss stops
-# early, print the learning rate.
+# However long it runs, the network gets as much as eight steps at the full rate, and fifteen sixteenths of that in the first
+# sixteen steps. Then the loss stands still. It looks like a network that has learnt all it can. When a loss stops early,
+# print the learning rate.
 #
 # The same confusion has other faces: a warm-up of "5" that is over after five batches, "train for 1,000" that means a
 # thousand epochs. Write the unit into the name: `warmup_steps`, `epochs`.
@@ -1008,14 +1026,17 @@ for model in networks:
         in_training_mode.append(careless_evaluate(model, test_loader))
     model.load_state_dict(before)
 accuracy["measured in training mode"] = in_training_mode
-figure = plots.compare_loops(loss, accuracy, chance=1 / classes)
+figure = plots.compare_loops(loss, accuracy, chance=1 / classes, top=2.5, level=floor)
 
 # %% tags=["experiment", "result"]
 scale.experiment()
 print(f"{size.epochs} epochs, {size.seeds} seeds: mean ± standard deviation.")
 print(f"{'':27}{'loss, last epoch (nats)':>25}{'accuracy, test photos (%)':>27}")
 for name, shares in accuracy.items():
-    end = plots.plus_minus([run[-1] for run in loss[name]], digits=2) if name in loss else ""
+    ends = [run[-1] for run in loss.get(name, [])]
+    end = plots.plus_minus(ends, digits=2) if ends else ""
+    if ends and min(ends) > 100:
+        end = f"above {int(min(ends)):,}"
     print(f"{name:27}{end:>25}{plots.plus_minus(shares, 100):>27}")
 should = accuracy["as it should be"]
 if size.scale == "offline":
@@ -1027,8 +1048,8 @@ if size.scale == "offline":
     assert sum(in_training_mode) < sum(should) - 0.01 * size.seeds
 
 # %% [markdown]
-# Not one of these runs raised an error. The gradients that are not cleared betray themselves: the loss explodes, and the
-# network ends near chance. The rate that is counted in steps looks like a network that has nothing more to learn. And
+# Not one of these runs raised an error. The gradients that are not cleared betray themselves: the loss leaves the picture,
+# and the network ends near chance. The rate that is counted in steps looks like a network that has nothing more to learn. And
 # softmax before the loss costs so little here that nobody would look for it. Its loss gives it away to those who know
 # the number: it creeps towards 1.46 from above, and no network gets below.
 #
@@ -1049,5 +1070,5 @@ if size.scale == "offline":
 # are from H. Xiao, K. Rasul and R. Vollgraf, [Fashion-MNIST](https://arxiv.org/abs/1708.07747) (2017).
 #
 # The loop is right now, and its number is honest. Yet every run of it began where this lesson did: with random numbers,
-# charged 2.30 a photo. They spent their first epochs on learning what an edge is. Somewhere there is a network that has
-# known that for years. What if ours began as that one?
+# charged 2.30 a photo. Each had to find out for itself, from three thousand photos, what a sleeve is. Somewhere there is a
+# network that has looked at more than a million. What if ours began as that one?

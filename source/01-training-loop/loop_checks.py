@@ -412,7 +412,7 @@ class Bowl(nn.Module):
     """So strongly curved that a one-sided difference shows, whatever its h; a central one is exact."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (300 * x * x).sum()
+        return (150 * x * x).sum()
 
 
 class Slope(nn.Module):
@@ -490,7 +490,7 @@ def _check_right(gradient_check: Callable, f: Callable[[Tensor], Tensor], x: Ten
 
 @check_gradient_check.part(1, "finds no difference where the backward pass is right")
 def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> None:
-    _check_right(gradient_check, Bowl(), 0.3 + torch.rand(3, dtype=torch.float64))
+    _check_right(gradient_check, Bowl(), 0.1 + 0.4 * torch.rand(6, dtype=torch.float64))
     for f, shape in ((Waves(), (5,)), (Waves(), (2, 3)), (Waves(), ()), (Mixed(), (2, 1, 3))):
         _check_right(gradient_check, f, torch.randn(shape, dtype=torch.float64))
 
@@ -819,7 +819,11 @@ def _first_difference(now: Tensor, expected: Tensor) -> str:
     return f"{now[worst].item():.6g} instead of {expected[worst].item():.6g}"
 
 
+# `torch.enable_grad()` around a part: what the learner's code switched off is back afterwards, as it was before.
+
+
 @check_sgd_step.part(1, "moves each parameter in place, against its gradient")
+@torch.enable_grad()
 def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
     for dtype in (torch.float64, torch.float32):
         run = _Run(dtype)
@@ -828,6 +832,7 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
 
 
 @check_sgd_step.part(2, "keeps a velocity for each parameter from step to step")
+@torch.enable_grad()
 def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
     for dtype, momentum in ((torch.float64, 0.9), (torch.float32, 0.5), (torch.float64, 0.7)):
         run = _Run(dtype)
@@ -836,6 +841,7 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
 
 
 @check_sgd_step.part(1, "skips a parameter without a gradient, and no other")
+@torch.enable_grad()
 def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
     run = _Run(
         shapes=((2, 3), (4,), (4,), (4,), (3,))
@@ -849,6 +855,7 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
 
 
 @check_sgd_step.part(1, "records nothing, and leaves every .grad as it is")
+@torch.enable_grad()
 def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
     for shapes in (_SHAPES, *cases):
         run = _Run(shapes=shapes)
@@ -1276,6 +1283,11 @@ GRAPH_BUILT = Misconception(
     "never comes.",
     "whether the call of the model itself runs where gradients are off",
 )
+GRADIENTS_LEFT_OFF = Misconception(
+    "gradients-left-off",
+    "Afterwards gradients are still switched off, for everybody: the next loss that is to go backward has no graph.",
+    "what switches gradients off, and where it ends",
+)
 MODEL_CHANGED = Misconception(
     "model-changed",
     "A parameter or a buffer of the model is not what it was. Measuring must not change what is measured.",
@@ -1331,6 +1343,23 @@ class Moody(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits = self.head(self.drop(self.body(x)))
         return logits if self.tap is None else self.tap(logits)
+
+
+class Nested(nn.Module):
+    """Evaluates another model each time it is called, and says whether gradients are on afterwards.
+
+    Logits (N, 2): class 0 where they are, class 1 where they are not.
+    """
+
+    def __init__(self, evaluate: Callable, model: nn.Module, loader: DataLoader) -> None:
+        super().__init__()
+        self.evaluate, self.model, self.loader = evaluate, model, loader
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            self.evaluate(self.model, self.loader)
+            off = not torch.is_grad_enabled()
+        return F.one_hot(torch.full((len(x),), int(off)), 2).float()
 
 
 def _moody(see: Callable[[Tensor], None] | None = None) -> Moody:
@@ -1393,6 +1422,7 @@ def _check_accuracy(
 
 
 @check_evaluate.part(1, "is the share of all examples whose largest logit is at the target")
+@torch.enable_grad()
 def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
     for n, batch, right in (
         (13, 5, (0.8, 0.6, 1 / 3)),
@@ -1405,6 +1435,7 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
 
 
 @check_evaluate.part(1, "looks at the model in eval mode, with every layer of it")
+@torch.enable_grad()
 def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
     for training in (True, False):
         model = _moody()
@@ -1433,6 +1464,7 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
 
 
 @check_evaluate.part(1, "builds no graph while it runs")
+@torch.enable_grad()
 def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
     for training in (False, True):
         asked: list[bool] = []
@@ -1449,9 +1481,18 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
             )
         if not asked:
             raise Wrong(BATCH_SKIPPED, seen="the model was never called")
+    model = nn.Linear(5, 4)
+    loader, _ = _labelled(model, torch.randn(3, 5), (1.0, 1.0), 2)
+    zeros = DataLoader(
+        TensorDataset(torch.randn(3, 5), torch.zeros(3, dtype=torch.int64)), batch_size=2
+    )
+    share = evaluate(Nested(evaluate, model, loader), zeros)
+    if share != 1.0:
+        raise Wrong(GRADIENTS_LEFT_OFF, seen="torch.is_grad_enabled() is False", expected="True")
 
 
 @check_evaluate.part(1, "leaves the mode, the parameters and the buffers as they were")
+@torch.enable_grad()
 def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
     for training in (True, False):
         model = _moody()

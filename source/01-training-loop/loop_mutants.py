@@ -594,6 +594,40 @@ def with_numpy(f, x):
 
 
 @mutants.right("gradient_check")
+def with_a_large_step(f, x):
+    own = x.detach().clone().requires_grad_()
+    f(own).backward()
+    flat, worst = x.detach().reshape(-1).tolist(), 0.0
+
+    def at(values):
+        return f(torch.tensor(values, dtype=torch.float64).reshape(x.shape)).item()
+
+    for i, slope in enumerate(own.grad.reshape(-1).tolist()):
+        up, down = flat[:], flat[:]
+        up[i] += 1e-3
+        down[i] -= 1e-3
+        worst = max(worst, abs((at(up) - at(down)) / 2e-3 - slope))
+    return worst
+
+
+@mutants.right("gradient_check")
+def with_a_small_step(f, x):
+    own = x.detach().clone().requires_grad_()
+    f(own).backward()
+    flat, worst = x.detach().reshape(-1).tolist(), 0.0
+
+    def at(values):
+        return f(torch.tensor(values, dtype=torch.float64).reshape(x.shape)).item()
+
+    for i, slope in enumerate(own.grad.reshape(-1).tolist()):
+        up, down = flat[:], flat[:]
+        up[i] += 1e-7
+        down[i] -= 1e-7
+        worst = max(worst, abs((at(up) - at(down)) / 2e-7 - slope))
+    return worst
+
+
+@mutants.right("gradient_check")
 def on_x_and_put_back(f, x):
     asked, old = x.requires_grad, x.grad
     (g,) = torch.autograd.grad(f(x.requires_grad_()), x)
@@ -1516,6 +1550,49 @@ def no_grad_left_at_once(model, loader):
     for inputs, targets in loader:
         right += (model(inputs).argmax(dim=1) == targets).sum().item()
         count += len(targets)
+    model.train(was)
+    return right / count
+
+
+@mutants.wrong("evaluate", "gradients-left-off")
+def switches_off_for_good(model, loader):
+    was = model.training
+    model.eval()
+    torch.set_grad_enabled(False)
+    right = count = 0
+    for inputs, targets in loader:
+        right += (model(inputs).argmax(dim=1) == targets).sum().item()
+        count += len(targets)
+    model.train(was)
+    return right / count
+
+
+@mutants.wrong("evaluate", "training-mode")
+def only_dropout_off(model, loader):
+    was = model.training
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
+    right = count = 0
+    with torch.no_grad():
+        for inputs, targets in loader:
+            right += (model(inputs).argmax(dim=1) == targets).sum().item()
+            count += len(targets)
+    model.train(was)
+    return right / count
+
+
+@mutants.wrong("evaluate", "training-mode")
+def only_batchnorm_off(model, loader):
+    was = model.training
+    for module in model.modules():
+        if hasattr(module, "running_mean"):
+            module.eval()
+    right = count = 0
+    with torch.no_grad():
+        for inputs, targets in loader:
+            right += (model(inputs).argmax(dim=1) == targets).sum().item()
+            count += len(targets)
     model.train(was)
     return right / count
 
