@@ -264,18 +264,24 @@ def compare_loops(
     *,
     chance: float,
     top: float,
-    level: float,
+    level: tuple[float, str],
 ) -> Figure:
     """Training loss over the epochs, with bands over the runs, beside the accuracies in the end as bars.
 
-    loss: in nats; the axis ends at `top`, and what lies above all along is said to. level: a loss to mark.
+    loss: in nats; the axis ends at `top`, and of a name that lies above all along only the legend tells. level: a
+    loss to mark with words.
     accuracy: fractions, one a run; names that have a loss keep its colour, others are grey. Whiskers are one
     standard deviation to either side; chance is marked by a dotted line.
     """
     figure, (left, right) = panels(2, width=10.0, height=3.6)
-    beyond = {name for name, values in loss.items() if min(min(run) for run in values) > top}
-    bands(left, {f"{name} (above the top)" if name in beyond else name: values for name, values in loss.items()})
-    left.axhline(level, color=LAW, linestyle=":", linewidth=1, zorder=0, label=f"{level:.2f}")
+    drawn: dict[str, Sequence[Sequence[float]]] = {}
+    for name, values in loss.items():
+        if min(min(run) for run in values) > top:
+            drawn[f"{name} (above the top)"] = [[np.nan] * len(run) for run in values]
+        else:
+            drawn[name] = values
+    bands(left, drawn)
+    left.axhline(level[0], color=LAW, linestyle=":", linewidth=1, zorder=0, label=level[1])
     left.set(xlabel="epoch", ylabel="training loss (nats)", ylim=(0, top))
     left.legend(fontsize=8, loc="lower left", ncols=2, bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
     looks = {name: (colour, hatch) for name, (colour, *_), hatch in zip(loss, LINES, HATCHES, strict=False)}

@@ -1026,7 +1026,9 @@ for model in networks:
         in_training_mode.append(careless_evaluate(model, test_loader))
     model.load_state_dict(before)
 accuracy["measured in training mode"] = in_training_mode
-figure = plots.compare_loops(loss, accuracy, chance=1 / classes, top=2.5, level=floor)
+figure = plots.compare_loops(
+    loss, accuracy, chance=1 / classes, top=2.5, level=(floor, f"log(e + 9) - 1 = {floor:.2f}")
+)
 
 # %% tags=["experiment", "result"]
 scale.experiment()
