@@ -285,9 +285,9 @@ def compare_loops(
     left.set(xlabel="epoch", ylabel="training loss (nats)", ylim=(0, top))
     left.legend(fontsize=8, loc="lower left", ncols=2, bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
     looks = {name: (colour, hatch) for name, (colour, *_), hatch in zip(loss, LINES, HATCHES, strict=False)}
-    for place, (name, values) in enumerate(accuracy.items()):
+    for place, (name, shares) in enumerate(accuracy.items()):
         colour, hatch = looks.get(name, ("#cccccc", "++"))
-        mean, spread = (100 * number for number in mean_and_spread(values))
+        mean, spread = (100 * number for number in mean_and_spread(shares))
         right.barh(place, mean, color=colour, hatch=hatch, edgecolor="white", height=0.72)
         if spread:
             right.errorbar(mean, place, xerr=spread, color="black", capsize=4, linewidth=1.4)

@@ -450,6 +450,20 @@ def length_of_the_difference(f, x):
     return squares**0.5
 
 
+@mutants.wrong("gradient_check", "rounded-away")
+def small_ones_do_not_count(f, x):
+    own = x.detach().clone().requires_grad_()
+    (g,) = torch.autograd.grad(f(own), own)
+    flat, h, worst = x.detach().clone().reshape(-1), 1e-5, 0.0
+    for i in range(flat.numel()):
+        up, down = flat.clone(), flat.clone()
+        up[i] += h
+        down[i] -= h
+        n = (f(up.view(x.shape)).item() - f(down.view(x.shape)).item()) / (2 * h)
+        worst = max(worst, abs(n - g.reshape(-1)[i].item()))
+    return worst if worst > 1e-3 else 0.0
+
+
 @mutants.wrong("gradient_check", "relative")
 def relative_difference(f, x):
     own = x.detach().clone().requires_grad_()
@@ -734,6 +748,28 @@ def rate_inside(params, lr, momentum, buffers):
             if p.grad is not None:
                 v.mul_(momentum).add_(p.grad, alpha=lr)
                 p -= v
+
+
+@mutants.wrong("sgd_step", "rate-in-velocity")
+def velocity_points_downhill(params, lr, momentum, buffers):
+    with torch.no_grad():
+        for p, v in zip(params, buffers):
+            if p.grad is not None:
+                v.mul_(momentum).sub_(lr * p.grad)
+                p += v
+
+
+@mutants.wrong("sgd_step", "velocity-lost")
+def keeps_none_without_momentum(params, lr, momentum, buffers):
+    with torch.no_grad():
+        for p, v in zip(params, buffers):
+            if p.grad is None:
+                continue
+            if momentum:
+                v.mul_(momentum).add_(p.grad)
+                p -= lr * v
+            else:
+                p -= lr * p.grad
 
 
 @mutants.wrong("sgd_step", "averaged")
