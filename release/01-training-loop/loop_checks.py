@@ -664,6 +664,11 @@ ZERO_SKIPPED = Misconception(
     "A gradient of zeros is a gradient. With momentum the parameter coasts on, and only `None` is skipped.",
     "the condition under which your loop goes on to the next parameter",
 )
+STOPPED_AT_NONE = Misconception(
+    "stopped-at-none",
+    "The step ended at a parameter whose `.grad` is `None`. Those behind it have gradients, and stood still.",
+    "which word leaves the loop, and which goes on with the next turn",
+)
 BUFFERS_SHIFTED = Misconception(
     "buffers-shifted",
     "Behind the parameter that was skipped, each one got the velocity of another.",
@@ -813,7 +818,7 @@ class _Run:
         if moved:
             seen = f"{where}: its velocity is {_first_difference(v, wants)}"
         if none and place > min(none):
-            raise Wrong(BUFFERS_SHIFTED, seen=seen)
+            raise Wrong(STOPPED_AT_NONE if self._is(p, start) else BUFFERS_SHIFTED, seen=seen)
         ideas = (
             (OLD_VELOCITY, momentum and self._is(p, start - lr * velocity) and kept),
             (NOT_MOVED, self._is(p, start)),

@@ -868,7 +868,7 @@ def filters_one_list(params, lr, momentum, buffers):
             p -= lr * v
 
 
-@mutants.wrong("sgd_step", "buffers-shifted")
+@mutants.wrong("sgd_step", "stopped-at-none")
 def breaks_at_none(params, lr, momentum, buffers):
     with torch.no_grad():
         for p, v in zip(params, buffers):
