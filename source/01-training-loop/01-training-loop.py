@@ -1060,9 +1060,9 @@ if size.scale == "offline":
 #
 # ## The next door
 #
-# Take the Dropout out of `clothes_network` and run the last two experiments again. Which bar moves up to the first, and
-# why does the accuracy on photos that it learnt from go up as well? Then try the careless loss in `train`: its value is
-# right. What does the network make of its gradient?
+# Take the Dropout out of `clothes_network` and run everything from there on again. Where does the last bar go, and which
+# layer is left that could have moved it? Then try the careless loss in `train`. Its value is right at every step. What does
+# the network make of its gradient, and why is there no end to it?
 #
 # Why a ball does so much better than a step, with pictures to play with: G. Goh,
 # [Why Momentum Really Works](https://distill.pub/2017/momentum/) (2017). What else to look at before you believe a
