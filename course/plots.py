@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from course.training import mean_and_spread
@@ -187,3 +188,114 @@ def plus_minus(values: Sequence[float], unit: float = 1.0, digits: int = 1) -> s
     """Mean and sample standard deviation of a few runs in words, each times `unit`: "74.3 ± 1.2"."""
     mean, spread = (unit * number for number in mean_and_spread(values))
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+# For curves that are no method of STYLES: told apart by colour, dash and marker, in grey too.
+LINES: tuple[tuple[str, str, str], ...] = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#009E73", "-.", "^"),
+    ("#999999", ":", "D"),
+)
+HATCHES = ("", "///", "...", "xxx")  # of their bars
+
+
+def lines(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    level: tuple[float, str] | None = None,
+    log: bool = False,
+) -> Figure:
+    """For each name (x, y) a line. level: a height to mark with words. log: both axes logarithmic."""
+    figure, (axis,) = panels(1, width=6.4, height=3.2)
+    for (colour, dash, marker), (name, (x, y)) in zip(LINES, curves.items(), strict=False):
+        every = max(1, len(x) // 10)
+        axis.plot(x, y, color=colour, linestyle=dash, marker=marker, markevery=every, markersize=5, label=name)
+    if level is not None:
+        axis.axhline(level[0], color=LAW, linestyle=":", linewidth=1, zorder=0, label=level[1])
+    if log:
+        axis.set(xscale="log", yscale="log")
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def paths(curvature: Sequence[float], walked: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Paths (x, y) over the bowl of height (a x^2 + b y^2) / 2, whose contours are drawn; curvature is (a, b).
+
+    Each path has a panel of its own under its name; a cross marks the lowest point.
+    """
+    figure, axes = panels(len(walked), width=9.0, height=2.6)
+    wide = 1.15 * max(abs(x) for path in walked.values() for x, _ in path)
+    high = 1.25 * max(abs(y) for path in walked.values() for _, y in path)
+    grid_x, grid_y = np.meshgrid(np.linspace(-wide, wide, 161), np.linspace(-high, high, 81))
+    height = (curvature[0] * grid_x**2 + curvature[1] * grid_y**2) / 2
+    levels = height.max() * np.linspace(0.05, 1, 7) ** 2
+    for axis, (colour, dash, marker), (name, path) in zip(axes, LINES, walked.items(), strict=False):
+        axis.contour(grid_x, grid_y, height, levels=levels, colors="#bbbbbb", linewidths=0.8)
+        xs, ys = zip(*path, strict=True)
+        axis.plot(xs, ys, color=colour, linestyle=dash, linewidth=1, marker=marker, markersize=3.5)
+        axis.plot(0, 0, marker="x", color="black", markersize=8, markeredgewidth=2)
+        axis.set(xlabel="first weight", title=name)
+    axes[0].set_ylabel("second weight")
+    return figure
+
+
+def bands(axis: Axes, runs: Mapping[str, Sequence[Sequence[float]]], *, start: int = 1) -> None:
+    """For each name the mean over its runs, point by point, and a band of one standard deviation to either side.
+
+    Every run has one value for each of `start`, `start` + 1, ...
+    """
+    for (colour, dash, marker), (name, values) in zip(LINES, runs.items(), strict=False):
+        pairs = [mean_and_spread(point) for point in zip(*values, strict=True)]
+        mean, spread = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
+        x = np.arange(start, start + len(mean))
+        every = max(1, len(x) // 10)
+        axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, markevery=every, markersize=5, label=name)
+        axis.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def compare_loops(
+    loss: Mapping[str, Sequence[Sequence[float]]],
+    accuracy: Mapping[str, Sequence[float]],
+    *,
+    chance: float,
+    top: float,
+    level: tuple[float, str],
+) -> Figure:
+    """Training loss over the epochs, with bands over the runs, beside the accuracies in the end as bars.
+
+    loss: in nats; the axis ends at `top`, and of a name that lies above all along only the legend tells. level: a
+    loss to mark with words.
+    accuracy: fractions, one a run; names that have a loss keep its colour, others are grey. Whiskers are one
+    standard deviation to either side; chance is marked by a dotted line.
+    """
+    figure, (left, right) = panels(2, width=10.0, height=3.6)
+    drawn: dict[str, Sequence[Sequence[float]]] = {}
+    for name, values in loss.items():
+        if min(min(run) for run in values) > top:
+            drawn[f"{name} (above the top)"] = [[np.nan] * len(run) for run in values]
+        else:
+            drawn[name] = values
+    bands(left, drawn)
+    left.axhline(level[0], color=LAW, linestyle=":", linewidth=1, zorder=0, label=level[1])
+    left.set(xlabel="epoch", ylabel="training loss (nats)", ylim=(0, top))
+    left.legend(fontsize=8, loc="lower left", ncols=2, bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
+    looks = {name: (colour, hatch) for name, (colour, *_), hatch in zip(loss, LINES, HATCHES, strict=False)}
+    for place, (name, shares) in enumerate(accuracy.items()):
+        colour, hatch = looks.get(name, ("#cccccc", "++"))
+        mean, spread = (100 * number for number in mean_and_spread(shares))
+        right.barh(place, mean, color=colour, hatch=hatch, edgecolor="white", height=0.72)
+        if spread:
+            right.errorbar(mean, place, xerr=spread, color="black", capsize=4, linewidth=1.4)
+        right.annotate(f"{mean:.0f}", (mean + spread, place), xytext=(5, 0), textcoords="offset points", va="center")
+    right.set(xlabel="accuracy on test photos (%)", yticks=range(len(accuracy)), yticklabels=list(accuracy))
+    right.set_xlim(0, 104)
+    right.axvline(100 * chance, color=LAW, linestyle=":", linewidth=1)
+    right.annotate("chance", (100 * chance, -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
+    right.tick_params(axis="y", length=0)
+    right.invert_yaxis()
+    return figure

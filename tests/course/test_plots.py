@@ -47,6 +47,8 @@ def test_every_figure_draws_and_names_its_axes():
         ),
         plots.measured_and_law({"decay": ([1, 0.9], [1, 0.9])}, xlabel="steps", ylabel="weight"),
         plots.stage_costs(["stem", "head"], [1000, 10], [2_000_000, 1000]),
+        plots.lines({"a": ([1, 2], [3, 4])}, xlabel="h", ylabel="error", level=(3.5, "half"), log=True),
+        plots.paths([1, 60], {"momentum 0": [(10, 1), (5, 0)], "momentum 0.8": [(10, 1), (2, 0)]}),
     ]
     for figure in figures:
         for axis in drawn(figure).axes:
@@ -57,6 +59,20 @@ def test_every_figure_draws_and_names_its_axes():
 def test_photos_stand_under_their_titles():
     figure = drawn(plots.photos(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), ["a", "b", "c"], columns=2))
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", ""]
+
+
+def test_loops_beyond_the_top_are_named_and_not_drawn():
+    loss = {"right": [[1.0, 0.5], [0.8, 0.7]], "wrong": [[9.0, 90.0], [8.0, 1e6]]}
+    accuracy = {"right": [0.8, 0.9], "wrong": [0.1, 0.1], "measured wrongly": [0.7, 0.8]}
+    figure = drawn(plots.compare_loops(loss, accuracy, chance=0.1, top=2.5, level=(1.46, "floor")))
+    left, right = figure.axes
+    right_line, wrong_line, *_ = left.lines
+    assert list(right_line.get_ydata()) == pytest.approx([0.9, 0.6])
+    assert all(value != value for value in wrong_line.get_ydata())
+    legend = [text.get_text() for text in left.get_legend().get_texts()]
+    assert legend == ["right", "wrong (above the top)", "floor"]
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([85, 10, 75])
+    assert right.patches[0].get_facecolor() != right.patches[2].get_facecolor()
 
 
 def test_plus_minus():
