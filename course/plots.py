@@ -223,32 +223,31 @@ def by_step(curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) 
 
 
 def stage_values(stages: Sequence[str], panels_of: Mapping[str, Sequence[float]]) -> Figure:
-    """A panel for each name, one bar a stage on a logarithmic axis, input at the top."""
-    figure, axes = panels(len(panels_of), height=3.4, width=4.5 * len(panels_of))
-    looks = ((BEFORE, ""), (AFTER, "///"))
+    """A panel for each name, one point a stage on a logarithmic axis, input at the top."""
+    figure, axes = panels(len(panels_of), height=3.4, width=max(6.4, 4.5 * len(panels_of)))
+    looks = ((BEFORE, "o"), (AFTER, "s"))
     places = np.arange(len(stages))
     for number, (axis, (name, values)) in enumerate(zip(axes, panels_of.items(), strict=True)):
-        colour, hatch = looks[number % 2]
-        axis.barh(places, values, color=colour, hatch=hatch, edgecolor="white")
+        colour, marker = looks[number % 2]
+        axis.plot(values, places, color=colour, marker=marker, markersize=7, linestyle=":", linewidth=1)
         axis.set(xlabel=name, xscale="log", yticks=places, yticklabels=stages if number == 0 else [])
+        axis.grid(axis="y", color="#dddddd", linewidth=0.8)
         axis.tick_params(axis="y", length=0)
         axis.invert_yaxis()
     return figure
 
 
 def accuracy_by_rate(
-    rates: Sequence[float],
-    accuracy: Mapping[str, Sequence[Sequence[float]]],
-    seconds: Mapping[str, Sequence[float]],
-    *,
-    chance: float,
+    accuracy: Mapping[str, Mapping[float, Sequence[float]]], seconds: Mapping[str, Sequence[float]], *, chance: float
 ) -> Figure:
     """Left: accuracy (fractions, [method][rate][seed]) against the rate, mean and one standard deviation over the
     seeds; chance is dotted. Right: training time in seconds ([method][run])."""
     figure, (left, right) = panels(2, height=3.2)
+    every_rate = sorted({rate for by_rate in accuracy.values() for rate in by_rate})
     for place, (name, by_rate) in enumerate(accuracy.items()):
         style = RATE_STYLES[name]
-        mean, spread = np.array([mean_and_spread(values) for values in by_rate]).T * 100
+        rates = sorted(by_rate)
+        mean, spread = np.array([mean_and_spread(by_rate[rate]) for rate in rates]).T * 100
         shift = 1.04 ** (place - 1)  # whiskers side by side
         left.errorbar(
             np.asarray(rates) * shift, mean, yerr=spread, color=style.colour, marker=style.marker, capsize=3, label=name
@@ -257,9 +256,9 @@ def accuracy_by_rate(
         right.barh(place, mean_time, color=style.colour, hatch=style.hatch, edgecolor="white", height=0.72)
         right.errorbar(mean_time, place, xerr=spread_time, color="black", capsize=4, linewidth=1.4)
     left.axhline(100 * chance, color=LAW, linestyle=":", linewidth=1)
-    left.annotate("chance", (rates[0], 100 * chance), fontsize=8, color=LAW, va="bottom")
+    left.annotate("chance", (every_rate[0], 100 * chance), fontsize=8, color=LAW, va="bottom")
     left.set(xlabel="learning rate of the head", ylabel="accuracy (%)", xscale="log", ylim=(0, None))
-    left.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    left.set_xticks(every_rate, [f"{rate:g}" for rate in every_rate])
     left.minorticks_off()
     left.legend(fontsize=9)
     right.set(xlabel="training time of a run (s)", yticks=range(len(accuracy)), yticklabels=list(accuracy))

@@ -220,16 +220,16 @@ check_lr_range_test.add_cases(shufflenet=models.shufflenet_v2_x0_5)
 check_lr_range_test(lr_range_test)
 
 # %% [markdown]
-# On the real network, all of it trainable, with rates from one hundred-thousandth to one. Where does the loss fall,
+# On the real network, all of it trainable, with rates from one ten-thousandth to one. Where does the loss fall,
 # where does it turn? Is that the same place for another head and other photos?
 
 # %% tags=["experiment"]
 ranged = scale.experiment(
-    offline={"seeds": 3, "rates": 26, "photos": 128, "batch": 16},
+    offline={"seeds": 3, "rates": 21, "photos": 128, "batch": 32},
     quick={"seeds": 2, "rates": 4, "photos": 8, "batch": 4},
     full={"seeds": 5, "rates": 60, "photos": 2000, "batch": 32},
 )
-tried = torch.logspace(-5, 0, ranged.rates).tolist()
+tried = torch.logspace(-4, 0, ranged.rates).tolist()
 ranges = []
 for seed in training.progress(range(ranged.seeds), "range tests"):
     images, labels = draw_photos(seed, ranged.photos)
@@ -242,17 +242,28 @@ figure = plots.range_test(tried, ranges)
 
 median = torch.tensor(ranges).median(dim=0).values
 lowest = tried[int(median.argmin())]
+ledge = median[[5 * lowest < rate <= 0.1 for rate in tried]].median().item()
 if ranged.scale == "offline":
-    assert 0.003 <= lowest <= 0.1
-    assert all(max(run[-3:]) > 1.3 * run[0] or not math.isfinite(run[-1]) for run in ranges)
-display(Markdown(f"The median loss is lowest at a rate of **{lowest:.2g}**."))
+    assert 0.001 <= lowest <= 0.02
+    assert abs(ledge - math.log(10)) < 0.4
+    assert all(not run[-1] < 2 * run[0] for run in ranges)
+display(
+    Markdown(
+        f"The median loss is lowest at a rate of **{lowest:.2g}**. Then it climbs to a ledge at about "
+        f"**{ledge:.1f}**, and beyond that there is no holding it."
+    )
+)
 
 # %% [markdown]
-# The lowest point is not the rate to take: there the steps are about to be too large, and the last one has not shown
-# its harm yet. People take a third or a tenth of it. And something else makes a difference here. The test steps with
-# plain SGD, and we shall train with momentum. With velocity $v \leftarrow \beta v + g$ and a gradient that stays the same
-# for a while, $v$ grows to $g\,(1+\beta+\beta^2+\dots) = g/(1-\beta)$. At $\beta = 0.9$ a rate does ten times as much. So
-# we expect a good rate well below the lowest point, and we will try three.
+# The ledge has a height that we know. Whoever gives each of ten classes the probability 1/10 has the loss
+# $\ln 10 = 2.30$ on every photo. Up there the network knows nothing any more, and at still larger rates it is wrong and
+# sure of it.
+#
+# The lowest point itself is late: the steps there are about to be too large, and the last ones have not shown their harm
+# yet. People take a third or a tenth of that rate. One thing more: the test takes plain steps, and we shall train with
+# momentum. With velocity $v \leftarrow \beta v + g$ and a gradient that stayed the same, $v$ would grow to
+# $g\,(1+\beta+\beta^2+\dots) = g/(1-\beta)$, ten times $g$ at $\beta = 0.9$. Gradients do not stay the same, so ten is the most
+# it can be. The test has told us the order of magnitude; the rest is for trying.
 #
 # ## The first steps
 #
@@ -305,15 +316,15 @@ check_warmup_cosine(warmup_cosine)
 
 # %% [markdown]
 # A schedule has a unit, and no function can check that you keep to it. Ours counts steps. Suppose the loop asks it once
-# an epoch instead, with the epoch's number: `warmup_cosine(epoch, warmup=4, total=32)`, for four epochs of eight steps.
+# an epoch instead, with the epoch's number: `warmup_cosine(epoch, warmup=16, total=128)`, for four epochs of 32 steps.
 # Nothing complains. What does the rate do, and what does it cost? To see it cheaply we train the head alone, on features
 # that are computed once.
 
 # %% tags=["experiment"]
 unit = scale.experiment(
-    offline={"seeds": 10, "photos": 128, "batch": 16, "epochs": 4, "warmup": 4},
+    offline={"seeds": 10, "photos": 128, "batch": 4, "epochs": 4, "warmup": 16},
     quick={"seeds": 2, "photos": 16, "batch": 4, "epochs": 2, "warmup": 2},
-    full={"seeds": 10, "photos": 2000, "batch": 32, "epochs": 4, "warmup": 20},
+    full={"seeds": 10, "photos": 2000, "batch": 32, "epochs": 4, "warmup": 32},
 )
 front = clothes_network(seed=0)[:-1]  # everything but the head: the same for every seed
 validation_features = training.predict(front, validation[0])
@@ -329,7 +340,7 @@ figure = plots.by_step(
 
 
 def head_accuracy(
-    features: Tensor, labels: Tensor, factors: Sequence[float], seed: int, lr: float = 0.003
+    features: Tensor, labels: Tensor, factors: Sequence[float], seed: int, lr: float = 0.001
 ) -> float:
     """Trains a new head on features (N, D) for one step a factor; its accuracy on validation."""
     torch.manual_seed(seed)
@@ -816,15 +827,48 @@ for run in training.progress(runs, "runs"):
     chosen_by[run] = training.evaluate(trained[run], validation)
     seconds[run[0]].append(took)
 on_validation = {
-    m: [[chosen_by[m, lr, seed] for seed in range(tuning.seeds)] for lr in tuning.rates]
+    m: {lr: [chosen_by[m, lr, seed] for seed in range(tuning.seeds)] for lr in tuning.rates}
     for m in methods
 }
-figure = plots.accuracy_by_rate(tuning.rates, on_validation, seconds, chance=0.1)
+figure = plots.accuracy_by_rate(on_validation, seconds, chance=0.1)
+
+mean = {
+    m: {lr: sum(v) / len(v) for lr, v in by_rate.items()} for m, by_rate in on_validation.items()
+}
+best_rate = {m: max(mean[m], key=mean[m].get) for m in methods}
+small, large = min(tuning.rates), max(tuning.rates)
+if tuning.scale == "offline":
+    assert max(mean[m][small] for m in methods) - min(mean[m][small] for m in methods) < 0.08
+    assert (
+        mean["one rate"][large]
+        < 0.45
+        < 0.6
+        < min(mean["discriminative"][large], mean["gradual"][large])
+    )
+    assert sum(seconds["gradual"]) < 0.85 * sum(seconds["one rate"])
 
 # %% [markdown]
-# Read the left panel from the left. At the smallest rate the three are close together. At the largest, one rate for all
-# is ruinous: the head could bear it, and the stages before it could not.
+# Read the left panel from the left. At the smallest rate it makes no difference which method you use. At the largest, one
+# rate for all is ruinous: the head could bear it, and the stages before it could not. The other two hardly notice.
 #
+# A best rate that stands at the edge of what was tried is no best rate yet: it may be better still beyond. So one more run,
+# from the first seed, for each method that ended up there.
+
+# %% tags=["experiment"]
+scale.experiment()
+for m in methods:
+    if best_rate[m] in (small, large):
+        further = best_rate[m] * 3 if best_rate[m] == large else best_rate[m] / 3
+        model, _ = fine_tune(m, further, seed=0)
+        accuracy_there = training.evaluate(model, validation)
+        print(
+            f"{m}, first seed: {chosen_by[m, best_rate[m], 0]:.1%} at {best_rate[m]:g}, "
+            f"{accuracy_there:.1%} at {further:g}"
+        )
+        if tuning.scale == "offline":
+            assert accuracy_there < chosen_by[m, best_rate[m], 0] + 0.03
+
+# %% [markdown]
 # ## What choosing does
 #
 # You have looked at nine settings now, on photos for validation, and will take the best of each method. May you report
@@ -846,14 +890,16 @@ luck = scale.experiment(
     offline={
         "settings": 60,
         "photos": 1000,
+        "batch": 16,
         "passes": 10,
         "sizes": (20, 50, 100, 200, 500),
         "draws": 300,
     },
-    quick={"settings": 5, "photos": 60, "passes": 1, "sizes": (10, 20), "draws": 5},
+    quick={"settings": 5, "photos": 60, "batch": 4, "passes": 1, "sizes": (10, 20), "draws": 5},
     full={
         "settings": 60,
         "photos": 5000,
+        "batch": 32,
         "passes": 10,
         "sizes": (20, 50, 100, 200, 500),
         "draws": 300,
@@ -879,7 +925,7 @@ for seed in range(luck.settings):
         (seen, seen_labels),
         optimizer=optimizer,
         epochs=luck.passes,
-        batch_size=unit.batch,
+        batch_size=luck.batch,
         seed=seed,
     )
     correct.append((training.predict(head, others).argmax(dim=1) == others_labels).double())
@@ -926,10 +972,6 @@ display(
 
 # %% tags=["experiment"]
 scale.experiment()
-best_rate = {
-    m: max(tuning.rates, key=lambda lr: sum(chosen_by[m, lr, seed] for seed in range(tuning.seeds)))
-    for m in methods
-}
 accuracy = {
     m: [training.evaluate(trained[m, best_rate[m], seed], test) for seed in range(tuning.seeds)]
     for m in methods
@@ -984,4 +1026,34 @@ for m, values in accuracy.items():
     print(
         f"{m:16}{best_rate[m]:>8}{steps[m]:>8}{plots.plus_minus(spent[m]):>14}{plots.plus_minus(values, 100):>16}"
         f"{plots.plus_minus(gain, 100):>26}"
+    )
+
+# %% [markdown]
+# Look at the last column before the one beside it. Is there a method whose gain is larger than its spread? At its own best
+# rate none of the three is ahead of the others by more than these few seeds can tell. If you came for a trick that gives
+# points, this experiment has not got one. And the head alone, which trains one layer in thirty thousand multiplications
+# a photo, is not far behind, at a fraction of the time.
+#
+# Why do the rates that protect the stem not help? Perhaps because it was not in danger. We can measure how far each run
+# has carried the stem from where ImageNet left it, by its own length.
+
+# %% tags=["experiment"]
+scale.experiment()
+origin = [p.detach().clone() for p in clothes_network(seed=0)[0].parameters()]  # ImageNet's stem
+
+
+def stem_moved(m: str, lr: float) -> list[float]:
+    """For each seed, the distance of the stem from ImageNet's, in lengths of ImageNet's."""
+    return [
+        length(p - q for p, q in zip(trained[m, lr, seed][0].parameters(), origin, strict=True))
+        / length(origin)
+        for seed in range(tuning.seeds)
+    ]
+
+
+carried = {m: {lr: stem_moved(m, lr) for lr in tuning.rates} for m in methods}
+print(f"{'stem moved by (%)':18}" + "".join(f"{f'rate {lr:g}':>16}" for lr in tuning.rates))
+for m in methods:
+    print(
+        f"{m:18}" + "".join(f"{plots.plus_minus(carried[m][lr], 100):>16}" for lr in tuning.rates)
     )

@@ -68,9 +68,9 @@ def test_plus_minus():
 
 
 def test_accuracy_by_rate_shows_means_in_percent_and_the_time():
-    runs = {name: [[0.5, 0.7], [0.1, 0.3]] for name in plots.RATE_STYLES}
+    runs = {name: {0.1: [0.1, 0.3], 0.01: [0.5, 0.7]} for name in plots.RATE_STYLES}
     seconds = {name: [4.0, 6.0] for name in runs}
-    left, right = drawn(plots.accuracy_by_rate([0.01, 0.1], runs, seconds, chance=0.1)).axes
+    left, right = drawn(plots.accuracy_by_rate(runs, seconds, chance=0.1)).axes
     means = [line.lines[0].get_ydata() for line in left.containers]
     assert all(values == pytest.approx([60, 20]) for values in means) and len(means) == 3
     assert [bar.get_width() for bar in right.patches] == pytest.approx([5] * 3)
