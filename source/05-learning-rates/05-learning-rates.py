@@ -131,7 +131,7 @@ display(
 
 # %% [markdown]
 # Good news, it seems: the head has the longest way to go, and goes fastest by itself. But look at the stages before it.
-# The stem, which needs no lesson in edges, is moved as far as the last stages, which have to learn about sleeves. One
+# The stem, which needs no lesson in edges, is moved about as far as the last stages, which have to learn about sleeves. One
 # rate has to serve both. The rate that the head would like, the stem must bear.
 #
 # First things first: how large may the one rate be?
@@ -756,9 +756,9 @@ check_unfreeze_schedule(unfreeze_schedule)
 
 # %% tags=["experiment"]
 tuning = scale.experiment(
-    offline={"seeds": 3, "photos": 128, "batch": 16, "warmup": 4, "rates": (0.001, 0.003, 0.01)},
-    quick={"seeds": 2, "photos": 12, "batch": 6, "warmup": 2, "rates": (0.001, 0.01)},
-    full={"seeds": 5, "photos": 2000, "batch": 32, "warmup": 20, "rates": (0.001, 0.003, 0.01)},
+    offline={"seeds": 3, "photos": 128, "batch": 16, "warmup": 4, "rates": (0.003, 0.01)},
+    quick={"seeds": 2, "photos": 12, "batch": 6, "warmup": 2, "rates": (0.003, 0.01)},
+    full={"seeds": 5, "photos": 2000, "batch": 32, "warmup": 20, "rates": (0.003, 0.01)},
 )
 parts = {
     "early": ["stem", "stage1", "stage2", "stage3"],
@@ -812,63 +812,53 @@ def fine_tune(method: str, lr: float, seed: int) -> tuple[nn.Module, float]:
 
 
 # %% [markdown]
-# Each method gets the same choice of three base rates, each with the same seeds, and is judged on the photos for
-# validation. To compare methods at one rate that suits one of them would be a comparison of nothing. Which method wins at
-# its best rate, and by how many points? Which of them forgives you a rate that is three times too large? This cell takes most
-# of the lesson's time.
+# Which base rate? The range test's lowest point lies between 0.003 and 0.01, so each method gets the choice of these two,
+# each with the same seeds, judged on the photos for validation. To compare methods at one rate that suits one of them
+# would be a comparison of nothing.
+#
+# A best rate that stands at the edge of what was tried is no best rate yet: beyond it may be a better one. With two rates
+# both are at the edge. So one more run for each method, from the first seed, at a third of the smaller rate or three times
+# the larger, whichever its best one is next to.
+#
+# Which method wins at its best rate, and by how many points? Which forgives you a rate that is three times too large? This
+# cell takes most of the lesson's time.
 
 # %% tags=["experiment"]
 scale.experiment()
 methods = list(plots.RATE_STYLES)
-runs = [(m, lr, seed) for m in methods for lr in tuning.rates for seed in range(tuning.seeds)]
-trained, chosen_by, seconds = {}, {}, {method: [] for method in methods}
-for run in training.progress(runs, "runs"):
-    trained[run], took = fine_tune(*run)
-    chosen_by[run] = training.evaluate(trained[run], validation)
-    seconds[run[0]].append(took)
-on_validation = {
-    m: {lr: [chosen_by[m, lr, seed] for seed in range(tuning.seeds)] for lr in tuning.rates}
-    for m in methods
-}
-figure = plots.accuracy_by_rate(on_validation, seconds, chance=0.1)
-
+runs = [(m, lr, seed) for seed in range(tuning.seeds) for lr in tuning.rates for m in methods]
+trained, seconds = {}, {m: [] for m in methods}
+on_validation = {m: {lr: [] for lr in tuning.rates} for m in methods}
+for m, lr, seed in training.progress(runs, "runs"):
+    trained[m, lr, seed], took = fine_tune(m, lr, seed)
+    seconds[m].append(took)
+    on_validation[m][lr].append(training.evaluate(trained[m, lr, seed], validation))
 mean = {
     m: {lr: sum(v) / len(v) for lr, v in by_rate.items()} for m, by_rate in on_validation.items()
 }
 best_rate = {m: max(mean[m], key=mean[m].get) for m in methods}
-small, large = min(tuning.rates), max(tuning.rates)
+
+small, large = tuning.rates
+beyond = {}
+for m in methods:
+    further = 3 * large if best_rate[m] == large else small / 3
+    beyond[m] = {further: [training.evaluate(fine_tune(m, further, seed=0)[0], validation)]}
+figure = plots.accuracy_by_rate(
+    {m: on_validation[m] | beyond[m] for m in methods}, seconds, chance=0.1
+)
 if tuning.scale == "offline":
     assert max(mean[m][small] for m in methods) - min(mean[m][small] for m in methods) < 0.08
-    assert (
-        mean["one rate"][large]
-        < 0.45
-        < 0.6
-        < min(mean["discriminative"][large], mean["gradual"][large])
-    )
-    assert sum(seconds["gradual"]) < 0.85 * sum(seconds["one rate"])
+    assert mean["one rate"][large] < 0.45 < 0.6 < mean["discriminative"][large]
+    assert mean["gradual"][large] > 0.6
+    assert sum(seconds["gradual"]) < 0.9 * sum(seconds["one rate"])
 
 # %% [markdown]
-# Read the left panel from the left. At the smallest rate it makes no difference which method you use. At the largest, one
-# rate for all is ruinous: the head could bear it, and the stages before it could not. The other two hardly notice.
+# Points without whiskers are the single runs. Read the panel from the left. At the smaller rate it makes no difference that we
+# could see which method you use. At 0.01, one rate for all is ruinous: the head can bear it, and the stages before it
+# cannot. The other two hardly notice. At three times as much they are ruined as well. So they do not make every rate good.
+# They make the range of good ones wider, about three times as wide, and gradual unfreezing takes about two thirds of the
+# time.
 #
-# A best rate that stands at the edge of what was tried is no best rate yet: it may be better still beyond. So one more run,
-# from the first seed, for each method that ended up there.
-
-# %% tags=["experiment"]
-scale.experiment()
-for m in methods:
-    if best_rate[m] in (small, large):
-        further = best_rate[m] * 3 if best_rate[m] == large else best_rate[m] / 3
-        model, _ = fine_tune(m, further, seed=0)
-        accuracy_there = training.evaluate(model, validation)
-        print(
-            f"{m}, first seed: {chosen_by[m, best_rate[m], 0]:.1%} at {best_rate[m]:g}, "
-            f"{accuracy_there:.1%} at {further:g}"
-        )
-        if tuning.scale == "offline":
-            assert accuracy_there < chosen_by[m, best_rate[m], 0] + 0.03
-
-# %% [markdown]
 # ## What choosing does
 #
 # You have looked at nine settings now, on photos for validation, and will take the best of each method. May you report
@@ -968,7 +958,7 @@ display(
 # ## What it buys
 #
 # Now we open it. For each method the rate that was best in validation; beside them the cheapest thing that could
-# work, the head alone on features computed once, with its own choice of the same rates.
+# work, the head alone on features computed once, with a choice of rates of its own.
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -979,13 +969,13 @@ accuracy = {
 spent = {m: seconds[m] for m in methods}
 
 test_features = training.predict(front, test[0])
-heads = {}
+heads, head_rates = {}, (small / 3, small, large)
 spent["head alone"] = []
 for seed in range(tuning.seeds):
     images, labels = draw_photos(seed, tuning.photos)
     with Timer(device) as timer:
         features = training.predict(front, images)
-    for lr in tuning.rates:
+    for lr in head_rates:
         torch.manual_seed(seed)
         head = nn.Linear(features.shape[1], 10)
         optimizer = torch.optim.SGD(head.parameters(), lr=lr, momentum=0.9)
@@ -1004,9 +994,9 @@ head_on_validation = {
         training.evaluate(heads[lr, seed], (validation_features, validation[1]))
         for seed in range(tuning.seeds)
     )
-    for lr in tuning.rates
+    for lr in head_rates
 }
-best_rate["head alone"] = max(tuning.rates, key=lambda lr: head_on_validation[lr])
+best_rate["head alone"] = max(head_rates, key=lambda lr: head_on_validation[lr])
 accuracy["head alone"] = [
     training.evaluate(heads[best_rate["head alone"], seed], (test_features, test[1]))
     for seed in range(tuning.seeds)
@@ -1021,39 +1011,89 @@ print(
 print(
     f"{'':16}{'rate':>8}{'steps':>8}{'time (s)':>14}{'accuracy (%)':>16}{'minus one rate (points)':>26}"
 )
+gains, told_apart = {}, []
 for m, values in accuracy.items():
-    gain = [a - b for a, b in zip(values, accuracy["one rate"], strict=True)]
+    gains[m] = [a - b for a, b in zip(values, accuracy["one rate"], strict=True)]
     print(
-        f"{m:16}{best_rate[m]:>8}{steps[m]:>8}{plots.plus_minus(spent[m]):>14}{plots.plus_minus(values, 100):>16}"
-        f"{plots.plus_minus(gain, 100):>26}"
+        f"{m:16}{best_rate[m]:>8.3g}{steps[m]:>8}{plots.plus_minus(spent[m]):>14}"
+        f"{plots.plus_minus(values, 100):>16}{plots.plus_minus(gains[m], 100):>26}"
     )
+    gain, spread = training.mean_and_spread(gains[m])
+    student = {2: 12.71, 3: 4.30, 5: 2.78}[tuning.seeds]  # 97.5 % point of t, seeds - 1 degrees
+    if abs(gain) > student * spread / math.sqrt(tuning.seeds):
+        told_apart.append(m)
+display(
+    Markdown(
+        f"Told apart from one rate, at 95 %: **{', '.join(told_apart) or 'none of the three'}**."
+    )
+)
+if tuning.scale == "offline":
+    assert all(abs(training.mean_and_spread(gain)[0]) < 0.06 for gain in gains.values())
+    assert max(spent["head alone"]) < 0.3 * min(spent["gradual"])
 
 # %% [markdown]
-# Look at the last column before the one beside it. Is there a method whose gain is larger than its spread? At its own best
-# rate none of the three is ahead of the others by more than these few seeds can tell. If you came for a trick that gives
-# points, this experiment has not got one. And the head alone, which trains one layer in thirty thousand multiplications
-# a photo, is not far behind, at a fraction of the time.
+# The last column pairs the runs by seed: same photos, same first head. With three seeds the 95 % interval around such a gain is
+# its mean, give or take 4.3 standard deviations over $\sqrt 3$ (Student's $t$, two degrees of freedom), and where that
+# takes in 0, luck will do as an explanation. A gain of a few points is not enough for this experiment to tell. If you came
+# for a trick that gives points, it has none to give, and the head alone, in a fraction of the time, is in the same place
+# as all the rest. It would have been easy to report a triumph: by leaving every method at 0.01, say.
 #
-# Why do the rates that protect the stem not help? Perhaps because it was not in danger. We can measure how far each run
-# has carried the stem from where ImageNet left it, by its own length.
+# Why does it not help to protect the backbone? Perhaps because it was in no danger. We can measure how far each run has carried
+# it from where ImageNet left it, in lengths of what ImageNet left: the stem, and all the stages but the head together.
 
 # %% tags=["experiment"]
 scale.experiment()
-origin = [p.detach().clone() for p in clothes_network(seed=0)[0].parameters()]  # ImageNet's stem
+pretrained = clothes_network(seed=0)
 
 
-def stem_moved(m: str, lr: float) -> list[float]:
-    """For each seed, the distance of the stem from ImageNet's, in lengths of ImageNet's."""
-    return [
-        length(p - q for p, q in zip(trained[m, lr, seed][0].parameters(), origin, strict=True))
-        / length(origin)
+def carried(part: slice, m: str, lr: float) -> list[float]:
+    """For each seed, how far these stages have moved from ImageNet's, relative to their length."""
+    there = [p.detach() for p in pretrained[part].parameters()]
+    moved = [
+        length(p - q for p, q in zip(trained[m, lr, seed][part].parameters(), there, strict=True))
         for seed in range(tuning.seeds)
     ]
+    return [distance / length(there) for distance in moved]
 
 
-carried = {m: {lr: stem_moved(m, lr) for lr in tuning.rates} for m in methods}
-print(f"{'stem moved by (%)':18}" + "".join(f"{f'rate {lr:g}':>16}" for lr in tuning.rates))
-for m in methods:
-    print(
-        f"{m:18}" + "".join(f"{plots.plus_minus(carried[m][lr], 100):>16}" for lr in tuning.rates)
+stem, whole_backbone = slice(0, 1), slice(0, -1)
+print(f"{'moved by (%)':24}{'stem':>14}{'backbone':>14}")
+for m, lr in itertools.product(methods, tuning.rates):
+    columns = (
+        plots.plus_minus(carried(part, m, lr), 100, digits=2) for part in (stem, whole_backbone)
     )
+    print(f"{m + f' at {lr:g}':24}" + "".join(f"{column:>14}" for column in columns))
+one, protected = (
+    sum(carried(stem, m, lr)) / tuning.seeds
+    for m, lr in (("one rate", small), ("discriminative", large))
+)
+if tuning.scale == "offline":
+    assert one < 0.015 and protected < one
+    assert sum(carried(stem, "one rate", large)) > 2 * sum(carried(stem, "one rate", small))
+
+# %% [markdown]
+# At its best rate the run with one rate has moved the stem by about half a percent, and did no harm that we can measure.
+# There was nothing to protect. At three times the rate it moved it about three times as far, and the network is lost: it takes
+# little. Discriminative rates keep the stem where it was at either rate; that is the room they give. You pay for it with
+# one more number to choose, the decay.
+#
+# When do they give more? Where training is long, so that small steps add up, and where the new task is far from the old,
+# so that late stages have much to learn. Howard and Ruder, who trained for many epochs on text, found both worth having.
+#
+# ## The next door
+#
+# You have now done the fourth and the fifth of the six steps from a published model to your own: choose it, prepare the
+# data, put it in place, *fine-tune*, *tune the hyper-parameters*, evaluate once on photos held out. What to turn, if you want
+# to: the decay (0.7 was our guess, Howard and Ruder's is 0.38), the number of epochs, the parts that unfreeze together. Choose on
+# validation. You have opened the test, so for you it is not a test any more.
+#
+# One cycle of warm-up and decay can also be the whole training, with rates that look too large: L. N. Smith and N. Topin 2017,
+# [Super-Convergence](https://arxiv.org/abs/1708.07120). Why a warm-up helps when the batch is large: P. Goyal et al. 2017,
+# [Accurate, Large Minibatch SGD](https://arxiv.org/abs/1706.02677). The cosine is from I. Loshchilov and F. Hutter 2016,
+# [SGDR](https://arxiv.org/abs/1608.03983), and what weight decay does next to Adam from the same two,
+# [Decoupled Weight Decay Regularization](https://arxiv.org/abs/1711.05101) (2017). Clipping by the joint norm: R. Pascanu, T.
+# Mikolov and Y. Bengio 2012,
+# [On the difficulty of training recurrent neural networks](https://arxiv.org/abs/1211.5063).
+#
+# All this time a photo has had one label, and it was one of ten words. What if it has three things in it, and you want to know
+# where?
