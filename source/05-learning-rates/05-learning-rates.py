@@ -56,7 +56,7 @@ print(f"This notebook computes on {describe(device)} at {scale.current()} scale;
 size = scale.experiment(
     offline={"side": 48, "train": 2000, "validation": 200, "test": 600},
     quick={"side": 32, "train": 2000, "validation": 30, "test": 30},
-    full={"side": 128, "train": 40000, "validation": 2000, "test": 5000},
+    full={"side": 128, "train": 40000, "validation": 1000, "test": 2000},
 )
 data = fashion_mnist()
 
@@ -812,8 +812,8 @@ def fine_tune(method: str, lr: float, seed: int) -> tuple[nn.Module, float]:
 
 
 # %% [markdown]
-# Which base rate? The range test's lowest point lies between 0.003 and 0.01, so each method gets the choice of these two,
-# each with the same seeds, judged on the photos for validation. To compare methods at one rate that suits one of them
+# Which base rate? The range test pointed at some thousandths, so each method gets the choice of 0.003 and 0.01, each with
+# the same seeds, judged on the photos for validation. To compare methods at one rate that suits one of them
 # would be a comparison of nothing.
 #
 # A best rate that stands at the edge of what was tried is no best rate yet: beyond it may be a better one. With two rates
@@ -853,11 +853,11 @@ if tuning.scale == "offline":
     assert sum(seconds["gradual"]) < 0.9 * sum(seconds["one rate"])
 
 # %% [markdown]
-# Points without whiskers are the single runs. Read the panel from the left. At the smaller rate it makes no difference that we
-# could see which method you use. At 0.01, one rate for all is ruinous: the head can bear it, and the stages before it
-# cannot. The other two hardly notice. At three times as much they are ruined as well. So they do not make every rate good.
-# They make the range of good ones wider, about three times as wide, and gradual unfreezing takes about two thirds of the
-# time.
+# Points without whiskers are the single runs. Read the panel from the left. At the smaller rate we cannot see which method
+# it was. At 0.01, one rate for all is ruinous: the head can bear it, and the stages before it cannot. What ImageNet
+# taught them is written over before the head knows what to ask for; the field calls it *catastrophic forgetting*. The
+# other two hardly notice. So they do not make every rate good: at three times as much they are lost as well. They make
+# the range of good ones about three times as wide, and gradual unfreezing needs less time for it.
 #
 # ## What choosing does
 #
@@ -950,10 +950,10 @@ display(
 )
 
 # %% [markdown]
-# Sixty heads that were trained on the same photos make the same mistakes, so their luck is shared, and the gap is smaller
-# than the formula allows. But it is there, no line of code is wrong, and it grows with every setting you try. Choose on the
-# photos for the test, and this is the number you publish. So the order is: tune on validation as often as you like,
-# open the test once, report that.
+# Sixty heads that were trained on the same photos make much the same mistakes, so their luck is shared, and the gap is
+# smaller than the formula allows. But it is there, no line of code is wrong, and it grows with every setting you try. Tune
+# on the photos for the test, and the flattering number is the one you publish; there are no other photos left to tell you
+# so. Hence the order: tune on validation as often as you like, open the test once, report that.
 #
 # ## What it buys
 #
@@ -1068,13 +1068,13 @@ one, protected = (
     for m, lr in (("one rate", small), ("discriminative", large))
 )
 if tuning.scale == "offline":
-    assert one < 0.015 and protected < one
-    assert sum(carried(stem, "one rate", large)) > 2 * sum(carried(stem, "one rate", small))
+    assert 0.002 < one < 0.01 and protected < 0.5 * one
+    assert 2 * one < sum(carried(stem, "one rate", large)) / tuning.seeds < 5 * one
 
 # %% [markdown]
 # At its best rate the run with one rate has moved the stem by about half a percent, and did no harm that we can measure.
 # There was nothing to protect. At three times the rate it moved it about three times as far, and the network is lost: it takes
-# little. Discriminative rates keep the stem where it was at either rate; that is the room they give. You pay for it with
+# little. Discriminative rates keep the stem nearly where it was at either rate; that is the room they give. You pay for it with
 # one more number to choose, the decay.
 #
 # When do they give more? Where training is long, so that small steps add up, and where the new task is far from the old,

@@ -476,8 +476,9 @@ def _check_decay(decay_groups: Callable, model: nn.Module, weight_decay: float) 
     }
     for name, parameter in model.named_parameters():
         is_bias, is_norm = "bias" in name.rpartition(".")[2], id(parameter) in in_norms
-        if not is_bias and not is_norm and parameter.ndim < 2:
-            continue  # a lone gain, say: whether it decays is left open
+        is_weight = "weight" in name.rpartition(".")[2] and parameter.ndim >= 2
+        if not is_bias and not is_norm and not is_weight:
+            continue  # a lone gain, or a class token: whether it decays is left open
         expected = 0.0 if is_bias or is_norm else weight_decay
         decay = held[name]
         seen = f"{name}, of shape {tuple(parameter.shape)}, has weight_decay {decay}"
@@ -614,6 +615,9 @@ def _(warmup_cosine: Callable, cases: Sequence[tuple[int, int]]) -> None:
     for warmup, total in ((4, 12), (1, 7), (10, 11), (37, 101)):
         ramp = [_factor(warmup_cosine, step, warmup, total) for step in range(warmup + 1)]
         idea = _idea_behind_ramp(ramp, warmup, total)
+        if abs(ramp[-1] - 1) < 1e-6 and ramp[-1] != 1.0:
+            seen = f"warmup_cosine({warmup}, {warmup}, {total}) is {ramp[-1]!r}"
+            raise Wrong(ONE_STEP_LATE, seen=seen, expected="exactly 1")
         for step, value in enumerate(ramp):
             _check_factor(value, step, warmup, total, idea, step / warmup)
 

@@ -550,6 +550,17 @@ def one_group_each(model, weight_decay):
 
 
 @mutants.right("decay_groups")
+def what_is_called_weight(model, weight_decay):
+    decayed, spared = [], []
+    for name, p in model.named_parameters():
+        (decayed if p.ndim > 1 and "weight" in name.split(".")[-1] else spared).append(p)
+    return [
+        {"params": spared, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": weight_decay},
+    ]
+
+
+@mutants.right("decay_groups")
 def with_filters(model, weight_decay):
     return (
         {"params": filter(lambda p: p.ndim <= 1, model.parameters()), "weight_decay": 0},
@@ -605,6 +616,13 @@ def cosine_a_step_ahead(step, warmup, total):
 def warms_up_a_step_longer(step, warmup, total):
     if step <= warmup and warmup:
         return step / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+@mutants.wrong("warmup_cosine", "one-step-late")
+def nearly_one(step, warmup, total):
+    if step <= warmup:
+        return (step + 1e-8 * (warmup == 0)) / (warmup + 1e-8)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
