@@ -299,3 +299,94 @@ def compare_loops(
     right.tick_params(axis="y", length=0)
     right.invert_yaxis()
     return figure
+
+
+# Three ways to give the stages of one network their learning rates.
+RATE_STYLES: dict[str, Style] = {
+    "one rate": STYLES["full"],
+    "discriminative": Style("#D55E00", "s", "///"),
+    "gradual": Style("#009E73", "o", "xxx"),
+}
+
+
+def range_test(rates: Sequence[float], losses: Sequence[Sequence[float]]) -> Figure:
+    """Loss of a batch (nats) against the learning rate of the step after it: a line a seed, and their median."""
+    figure, (axis,) = panels(1, width=6.4, height=3.2)
+    runs = np.array(losses, dtype=float)
+    runs[~np.isfinite(runs)] = np.nan
+    for number, run in enumerate(runs):
+        axis.plot(rates, run, color=BEFORE, linewidth=0.9, alpha=0.5, label="one seed each" if number == 0 else None)
+    axis.plot(rates, np.median(runs, axis=0), color=AFTER, marker="o", markersize=4, label="median")
+    top = 1.6 * float(np.nanmedian(runs[:, : max(1, len(rates) // 3)]))
+    axis.set(xlabel="learning rate", ylabel="loss of the next batch (nats)", xscale="log", ylim=(0, top))
+    axis.legend(fontsize=9)
+    return figure
+
+
+def by_step(curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> Figure:
+    """One value a step, 0, 1, 2, ...: a line for each name, told apart by colour and dash."""
+    figure, (axis,) = panels(1, width=6.4, height=3.0)
+    looks = ((BEFORE, "-", "o"), (AFTER, "--", "s"), ("#009E73", ":", "^"))
+    for (colour, dash, marker), (name, values) in zip(looks, curves.items(), strict=False):
+        axis.plot(values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def stage_values(stages: Sequence[str], panels_of: Mapping[str, Sequence[float]]) -> Figure:
+    """A panel for each name, one point a stage on a logarithmic axis, input at the top."""
+    figure, axes = panels(len(panels_of), height=3.4, width=max(6.4, 4.5 * len(panels_of)))
+    looks = ((BEFORE, "o"), (AFTER, "s"))
+    places = np.arange(len(stages))
+    for number, (axis, (name, values)) in enumerate(zip(axes, panels_of.items(), strict=True)):
+        colour, marker = looks[number % 2]
+        axis.plot(values, places, color=colour, marker=marker, markersize=7, linestyle=":", linewidth=1)
+        axis.set(xlabel=name, xscale="log", yticks=places, yticklabels=stages if number == 0 else [])
+        axis.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axis.tick_params(axis="y", length=0)
+        axis.invert_yaxis()
+    return figure
+
+
+def accuracy_by_rate(
+    accuracy: Mapping[str, Mapping[float, Sequence[float]]], seconds: Mapping[str, Sequence[float]], *, chance: float
+) -> Figure:
+    """Left: accuracy (fractions, [method][rate][seed]) against the rate, mean and one standard deviation over the
+    seeds; chance is dotted. Right: training time in seconds ([method][run])."""
+    figure, (left, right) = panels(2, height=3.2)
+    every_rate = sorted({rate for by_rate in accuracy.values() for rate in by_rate})
+    for place, (name, by_rate) in enumerate(accuracy.items()):
+        style = RATE_STYLES[name]
+        rates = sorted(by_rate)
+        mean, spread = np.array([mean_and_spread(by_rate[rate]) for rate in rates]).T * 100
+        shift = 1.04 ** (place - 1)  # whiskers side by side
+        left.errorbar(
+            np.asarray(rates) * shift, mean, yerr=spread, color=style.colour, marker=style.marker, capsize=3, label=name
+        )
+        mean_time, spread_time = mean_and_spread(seconds[name])
+        right.barh(place, mean_time, color=style.colour, hatch=style.hatch, edgecolor="white", height=0.72)
+        right.errorbar(mean_time, place, xerr=spread_time, color="black", capsize=4, linewidth=1.4)
+    left.axhline(100 * chance, color=LAW, linestyle=":", linewidth=1)
+    left.annotate("chance", (every_rate[0], 100 * chance), fontsize=8, color=LAW, va="bottom")
+    left.set(xlabel="learning rate of the head", ylabel="accuracy (%)", xscale="log", ylim=(0, None))
+    left.set_xticks(every_rate, [f"{rate:g}" for rate in every_rate])
+    left.minorticks_off()
+    left.legend(fontsize=9)
+    right.set(xlabel="training time of a run (s)", yticks=range(len(accuracy)), yticklabels=list(accuracy))
+    right.tick_params(axis="y", length=0)
+    right.invert_yaxis()
+    return figure
+
+
+def reported_and_true(sizes: Sequence[int], reported: Sequence[float], true: Sequence[float]) -> Figure:
+    """Accuracy (fractions) of the best of many settings: on the photos that chose it, and on others, against how many
+    photos chose."""
+    figure, (axis,) = panels(1, width=6.4, height=3.0)
+    axis.plot(sizes, 100 * np.asarray(reported), color=AFTER, marker="s", label="on the photos that chose it")
+    axis.plot(sizes, 100 * np.asarray(true), color=BEFORE, marker="o", linestyle="--", label="on other photos")
+    axis.set(xlabel="photos that the choice is made on", ylabel="accuracy (%)", xscale="log")
+    axis.set_xticks(sizes, [str(size) for size in sizes])
+    axis.minorticks_off()
+    axis.legend(fontsize=9)
+    return figure

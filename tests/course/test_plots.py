@@ -49,6 +49,10 @@ def test_every_figure_draws_and_names_its_axes():
         plots.stage_costs(["stem", "head"], [1000, 10], [2_000_000, 1000]),
         plots.lines({"a": ([1, 2], [3, 4])}, xlabel="h", ylabel="error", level=(3.5, "half"), log=True),
         plots.paths([1, 60], {"momentum 0": [(10, 1), (5, 0)], "momentum 0.8": [(10, 1), (2, 0)]}),
+        plots.range_test([0.1, 1, 10], [[2, 1, 3], [2, 1, float("nan")]]),
+        plots.by_step({"a": [0, 1], "b": [1, 0]}, xlabel="step", ylabel="factor"),
+        plots.stage_values(["stem", "head"], {"rate": [0.1, 1], "step": [1, 2]}),
+        plots.reported_and_true([10, 20], [0.8, 0.7], [0.6, 0.6]),
     ]
     for figure in figures:
         for axis in drawn(figure).axes:
@@ -77,3 +81,19 @@ def test_loops_beyond_the_top_are_named_and_not_drawn():
 
 def test_plus_minus():
     assert plots.plus_minus([0.70, 0.74], 100) == "72.0 ± 2.8"
+
+
+def test_accuracy_by_rate_shows_means_in_percent_and_the_time():
+    runs = {name: {0.1: [0.1, 0.3], 0.01: [0.5, 0.7]} for name in plots.RATE_STYLES}
+    seconds = {name: [4.0, 6.0] for name in runs}
+    left, right = drawn(plots.accuracy_by_rate(runs, seconds, chance=0.1)).axes
+    means = [line.lines[0].get_ydata() for line in left.containers]
+    assert all(values == pytest.approx([60, 20]) for values in means) and len(means) == 3
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([5] * 3)
+    assert (left.get_ylabel(), right.get_xlabel()) == ("accuracy (%)", "training time of a run (s)")
+
+
+def test_ways_to_give_rates_can_be_told_apart_without_colour():
+    styles = plots.RATE_STYLES.values()
+    for property in ("colour", "marker", "hatch"):
+        assert len({getattr(style, property) for style in styles}) == len(styles)
