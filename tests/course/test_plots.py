@@ -47,6 +47,8 @@ def test_every_figure_draws_and_names_its_axes():
         ),
         plots.measured_and_law({"decay": ([1, 0.9], [1, 0.9])}, xlabel="steps", ylabel="weight"),
         plots.stage_costs(["stem", "head"], [1000, 10], [2_000_000, 1000]),
+        plots.learning_curves([10, 40], {"pixels": ("raw", [[0.2, 0.3], [0.5, 0.6]])}, chance=0.1),
+        plots.gains({"10": (0.1, 0.05, 0.15), "40": (-0.1, -0.2, 0.0)}),
     ]
     for figure in figures:
         for axis in drawn(figure).axes:
@@ -61,3 +63,19 @@ def test_photos_stand_under_their_titles():
 
 def test_plus_minus():
     assert plots.plus_minus([0.70, 0.74], 100) == "72.0 ± 2.8"
+
+
+def test_a_band_spans_one_standard_deviation_either_way():
+    figure = drawn(plots.learning_curves([10, 40], {"pixels": ("raw", [[0.2, 0.3], [0.5, 0.6]])}))
+    (axis,) = figure.axes
+    (line,) = axis.lines
+    assert line.get_ydata() == pytest.approx([25, 55])
+    band = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((25 - 7.071, 55 + 7.071), abs=0.01)
+
+
+def test_a_gain_stands_in_its_interval_in_points():
+    (axis,) = drawn(plots.gains({"10": (0.1, 0.05, 0.15)})).axes
+    interval, dot = axis.lines[:2]
+    assert list(interval.get_xdata()) == pytest.approx([5, 15])
+    assert list(dot.get_xdata()) == pytest.approx([10])
