@@ -17,9 +17,7 @@ mutants = Mutants()
 def returns_a_mask(labels, fractions, generator):
     chosen = torch.rand(len(labels), generator=generator)
     edges = torch.cumsum(torch.tensor([0.0, *fractions]), 0)
-    return [
-        (chosen >= low) & (chosen < high) for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [(chosen >= edges[k]) & (chosen < edges[k + 1]) for k in range(len(fractions))]
 
 
 @mutants.wrong("stratified_split", "not-a-split")
