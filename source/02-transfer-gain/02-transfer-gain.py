@@ -185,6 +185,8 @@ scale.experiment()
 train_rows, choose_rows = stratified_split(y_known, (0.8, 0.2), torch.Generator().manual_seed(0))
 train_rows, choose_rows = torch.as_tensor(train_rows), torch.as_tensor(choose_rows)
 assert not set(train_rows.tolist()) & set(choose_rows.tolist()), "see the card of stratified_split"
+# A split may come class by class. Mixed, the first thousand photos are a fair sample too.
+train_rows = train_rows[torch.randperm(len(train_rows), generator=torch.Generator().manual_seed(1))]
 x_train, y_train = x_known[train_rows], y_known[train_rows]
 print(
     f"{len(y_train):,} photos to train on, {len(choose_rows):,} to choose by, {len(y_test):,} to test on."
@@ -195,7 +197,7 @@ print(
 #
 # Now we make data scarce on purpose. Draw twenty of the training photos at random. How many of the ten kinds of clothes
 # will be missing? A kind stays out of one draw with probability $1 - \frac{1}{10}$, so out of all twenty with $0.9^{20}$,
-# about an eighth; with ten kinds that makes one or more missing kinds on average. A classifier cannot name what it has never been
+# about an eighth; of ten kinds a bit more than one is missing on average. A classifier cannot name what it has never been
 # shown. So in studies with few examples one often draws *n of each class* instead, and says so.
 #
 # ### Exercise 2: n of each class
@@ -396,8 +398,8 @@ class Probe:
     """A softmax regression on inputs (N, C, H, W), normalised channel by channel: weights and
     biases alone, no hidden layer. A feature vector is an image of one pixel, (N, C, 1, 1)."""
 
-    def __init__(self, seed: int = 0, strength: float = 0.01) -> None:
-        # It starts at zero and has one best solution, so the seed has nothing to draw.
+    def __init__(self, strength: float = 0.01) -> None:
+        # It starts at zero and has one best solution: no seed has anything to draw here.
         self.regression = LogisticRegression(C=strength, max_iter=1000)
 
     def inputs(self, x: Tensor) -> Tensor:
@@ -530,14 +532,15 @@ check_learning_curve(learning_curve)
 # - **ImageNet, frozen**: EfficientNet-Lite0 with ImageNet's weights turns each photo into 1,280 features; a `Probe` learns
 #   on these. The network itself does not change, so its features are computed once for all sizes and seeds.
 # - **Random weights, frozen**: the same, with the weights a network has before any training.
-# - **Random weights, trained**: all 3.4 million weights of the backbone and the head are trained on the photos, from
-#   random ones. This is what "from scratch" usually means.
+# - **Random weights, trained**: the whole network is trained on the photos, from random weights. This is what "from
+#   scratch" usually means.
 # - **Pixels**: a `Probe` on the pixels themselves. No network.
 #
-# What is fair about it, and what is not? All four get the same photos for the same seed. The probes are trained until nothing
-# changes any more. The third would need hours to get there, so it gets a budget, the same number of steps at every
-# size, small photos, and a learning rate that rises and falls. How the budgets compare in seconds, the cell says.
-# Nothing was chosen by the test photos: strength and rate were set by hand, once, for all sizes.
+# What is fair about it, and what is not? All four get the same photos for the same seed. The probes are trained until
+# nothing changes any more, and how strongly their weights are held back (`strength`; smaller holds more) is chosen once for all of
+# them, by the photos that were put away for it. The third would need hours to get so far. So it gets a budget: the same number of steps at
+# every size, photos of 32 pixels, a learning rate that rises and falls and that we set by hand. Even so it computes
+# for longer than the others; how much longer, the cell says.
 #
 # Put the four in an order, for 20 photos and for 1,280.
 
@@ -569,12 +572,40 @@ with Timer(device) as feature_timer:
 features_test = features(x_test)
 feature_seconds = feature_timer.seconds * largest_size / len(x_train)
 
-frozen = learning_curve(
-    Probe, ((features_train, y_train), (features_test, y_test)), curve.sizes, seeds
-)
-pixels = learning_curve(Probe, ((pixels_train, y_train), (pixels_test, y_test)), curve.sizes, seeds)
-frozen, pixels = torch.as_tensor(frozen), torch.as_tensor(pixels)
-print(f"Features of {largest_size:,} photos: {feature_seconds:.0f} s.")
+inputs = {
+    "ImageNet, frozen": (features_train, features_test, features(x_known[choose_rows])),
+    "pixels": (pixels_train, pixels_test, x_known[choose_rows].float() / 255),
+}
+on_choose = {}
+for candidate in (0.001, 0.01, 0.1):
+    on_choose[candidate] = [
+        torch.as_tensor(
+            learning_curve(
+                lambda _, strength=candidate: Probe(strength),
+                ((known, y_train), (chosen_by, y_known[choose_rows])),
+                [curve.sizes[2]],
+                seeds,
+            )
+        ).mean()
+        for known, _, chosen_by in inputs.values()
+    ]
+strength = max(on_choose, key=lambda candidate: sum(on_choose[candidate]))
+for candidate, accuracies in on_choose.items():
+    said = ", ".join(f"{name} {a:.1%}" for name, a in zip(inputs, accuracies, strict=True))
+    print(f"strength {candidate:<5} on the photos to choose by: {said}")
+print(f"We take {strength} for every probe.")
+
+
+def probe(_: int) -> Probe:
+    return Probe(strength)
+
+
+results, probe_seconds = {}, {}
+for name, (known, unknown, _) in inputs.items():
+    with Timer(device) as timer:
+        table = learning_curve(probe, ((known, y_train), (unknown, y_test)), curve.sizes, seeds)
+    results[name], probe_seconds[name] = torch.as_tensor(table), timer.seconds
+frozen, pixels = results["ImageNet, frozen"], results["pixels"]
 
 # %% [markdown]
 # Frozen features of a random network need one more pass, over fewer photos. Training from scratch needs a loop, and
@@ -582,9 +613,9 @@ print(f"Features of {largest_size:,} photos: {feature_seconds:.0f} s.")
 
 # %% tags=["experiment"]
 steps = scale.experiment(
-    offline={"count": 24, "batch": 24, "side": 32, "random": 1280},
-    quick={"count": 2, "batch": 8, "side": 32, "random": 60},
-    full={"count": 400, "batch": 64, "side": 32, "random": 6000},
+    offline={"count": 32, "batch": 24, "side": 32},
+    quick={"count": 2, "batch": 8, "side": 32},
+    full={"count": 400, "batch": 64, "side": 32},
 )
 training_seconds = []
 
@@ -628,16 +659,10 @@ scratch = torch.cat(
         for size in training.progress(curve.sizes, "sizes")
     ]
 )
-random_train = features(x_train[: steps.random], pretrained=False)
+random_train = features(x_train, pretrained=False)
 random_test = features(x_test, pretrained=False)
-random_sizes = [size for size in curve.sizes if size <= len(random_train)]
 unlearnt = torch.as_tensor(
-    learning_curve(
-        Probe,
-        ((random_train, y_train[: steps.random]), (random_test, y_test)),
-        random_sizes,
-        seeds,
-    )
+    learning_curve(probe, ((random_train, y_train), (random_test, y_test)), curve.sizes, seeds)
 )
 
 chance = 1 / len(data.classes)
@@ -647,6 +672,7 @@ figure = plots.learning_curves(
         "ImageNet, frozen": ("probe", frozen),
         "pixels": ("raw", pixels),
         "random, trained": ("scratch", scratch),
+        "random, frozen": ("random", unlearnt),
     },
     chance=chance,
     unit="photos",
@@ -669,24 +695,27 @@ for name, table in tables.items():
 a_run = sum(training_seconds) / len(training_seconds)
 display(
     Markdown(
-        f"Features of {largest_size:,} photos took {feature_seconds:.0f} s, once. Training from random weights took "
-        f"{a_run:.0f} s for each of {len(training_seconds)} runs."
+        f"Features of {largest_size:,} photos took {feature_seconds:.0f} s, once; the {len(training_seconds)} probes on "
+        f"them {probe_seconds['ImageNet, frozen']:.0f} s together, those on pixels {probe_seconds['pixels']:.0f} s. Training "
+        f"from random weights took {a_run:.0f} s for *each* of {len(training_seconds)} runs."
     )
 )
 if curve.scale == "offline":
-    assert (frozen > scratch + 0.05).all().item() or (frozen.mean(1) > scratch.mean(1)).all().item()
+    assert (frozen.mean(dim=1) > scratch.mean(dim=1)).all().item()
     assert frozen[-1].mean() > scratch[-1].mean() + 0.2
-    assert (frozen.mean(dim=1) - pixels.mean(dim=1)).abs().max() < 0.08
-    assert frozen[-1].mean() > unlearnt[-1].mean() + 0.4
+    assert scratch[-1].mean() < scratch[1].mean() + 0.15  # its line goes flat
+    assert (frozen.mean(dim=1) - pixels.mean(dim=1))[1:].abs().max() < 0.08
+    assert pixels[-1].mean() > unlearnt[-1].mean() + 0.4
 
 # %% [markdown]
-# Against its own architecture with random weights, ImageNet wins at every size, by a lot. Frozen and random, the
-# network is worse than useless: what comes out of it is a blur of what went in. Trained from random weights for our
-# budget, it is still far behind at the largest size, where it had the most to learn from. If we stopped here, we would
-# say: transfer pays, and by tens of points.
+# Against the same architecture with random weights, ImageNet wins, and the further right the more. Frozen and random,
+# the network is worse than none: a probe finds far less in what comes out of it than in what went in. Trained from
+# random weights it learns, and then its line goes flat. That is the budget: in so few steps it looks at the same few
+# hundred photos' worth of batches, whether 80 lie there or 1,280. It lacks time, not photos. If we stopped here, we
+# would say: transfer pays, and by tens of points.
 #
-# Then look at the pixels. One weight for each pixel and kind of clothes, no network, no ImageNet, less than a
-# second of computing: and the two curves lie on each other.
+# Then look at the pixels. One weight for each pixel and kind of clothes, no network, no ImageNet: and the two curves
+# can hardly be told apart.
 #
 # Both statements are true. The photos are cut out, centred and 28 pixels wide; the same pixel is always the same part
 # of the garment, and a pixel is a feature that need not be learnt. A large network from random weights is a poor way to use few
@@ -787,16 +816,21 @@ figure = plots.gains(
 )
 if curve.scale == "offline":
     assert list(over_scratch.values())[-1][1] > 0.1
-    assert all(low < 0.05 and high > -0.05 for _, low, high in over_pixels.values())
+    assert all(low < 0.02 and high > -0.02 for _, low, high in over_pixels.values())
 
 # %% [markdown]
-# Blue circles lie wholly to the right of nothing, red squares wholly to the left; a gray diamond has not been told from zero.
+# A blue circle: the whole interval lies above zero. A red square: below. A gray diamond has not been told from zero.
+#
+# One warning. The interval speaks of the luck of seeds, and of nothing else. All seeds were tested on the same photos,
+# and where the size comes near the number of photos there are to draw from, all seeds see nearly the same ones: the
+# band shrinks because the draws overlap, and not because a new collection of photos would give the same.
 #
 # ## Where it helps
 #
 # Pixels are a lucky case: nobody has to learn what a pixel means. With words it is different. WordNet, a dictionary,
-# sorts its nouns into topics; here are definitions from twelve of them, and the task is to name the topic. A dictionary
-# rarely uses the same words twice. Someone who has read "yielding edible tubers" must *know* that tubers are plants.
+# sorts its nouns into topics; here are definitions from twelve of them, and the task is to name the topic. Two definitions
+# of one topic may share no word but "a" and "of". Someone who reads "yielding edible tubers" must *know* that tubers
+# grow.
 #
 # Our network for text is MiniLM, a small BERT of six layers. It has learnt from a large part of the web to fill in
 # missing words, and then from a billion pairs to give sentences that go together similar vectors. No list of its
@@ -809,7 +843,7 @@ if curve.scale == "offline":
 
 # %% tags=["experiment"]
 text = scale.experiment(
-    offline={"train": 960, "test": 360, "sizes": [24, 96, 384, 960], "seeds": 3},
+    offline={"train": 1440, "test": 360, "sizes": [24, 96, 384, 960], "seeds": 3},
     quick={"train": 60, "test": 24, "sizes": [12, 24, 36, 48], "seeds": 2},
     full={"train": 3500, "test": 1200, "sizes": [24, 96, 384, 1536, 3072], "seeds": 5},
 )
@@ -858,7 +892,7 @@ for name, encode in {
     "random, frozen": lambda texts: vectors(texts, pretrained=False),
 }.items():
     known, unknown = (encode(words_train), topic_train), (encode(words_test), topic_test)
-    table = learning_curve(Probe, (known, unknown), text.sizes, list(range(text.seeds)))
+    table = learning_curve(probe, (known, unknown), text.sizes, list(range(text.seeds)))
     text_curves[name] = torch.as_tensor(table)
 
 figure = plots.learning_curves(
@@ -900,12 +934,13 @@ display(
 if text.scale == "offline":
     middle, last = list(over_counts.values())[1], list(over_counts.values())[-1]
     assert middle[1] > 0.1 and last[1] > 0.05 and last[0] < middle[0]
+    assert next(iter(over_counts.values()))[0] < middle[0]
     few_pretrained, most_counted = text_curves["MiniLM, frozen"][1], text_curves["word counts"][-1]
     assert (few_pretrained.mean() - most_counted.mean()).abs() < 0.1
 
 # %% [markdown]
-# Here the million was worth something, and over a strong rival. The 96 definitions that MiniLM saw did about as well as
-# the 960 that the counts saw: ten times the labels. The gain is largest in the middle. With two definitions a topic even good features are
+# Here pretraining was worth something, and over a rival that uses all that the task offers. With 96 definitions MiniLM
+# is within a few points of where the counts come with 960: ten times the labels. The gain is largest in the middle. With two definitions a topic even good features are
 # guesswork; with many, the counts begin to learn the language by themselves, and the gain shrinks.
 #
 # ## Where it hurts
@@ -917,7 +952,7 @@ if text.scale == "offline":
 
 # %% tags=["experiment"]
 coin = scale.experiment(
-    offline={"train": 1000, "test": 500, "sizes": [60, 240, 960], "seeds": 3},
+    offline={"train": 1600, "test": 500, "sizes": [60, 240, 960], "seeds": 3},
     quick={"train": 60, "test": 40, "sizes": [20, 30, 40], "seeds": 2},
     full={"train": 20000, "test": 10000, "sizes": [80, 320, 1280, 5120], "seeds": 5},
 )
@@ -939,7 +974,7 @@ for name, encode in {
 }.items():
     known, unknown = (encode(turned), was_turned), (encode(turned_test), was_turned_test)
     coin_curves[name] = torch.as_tensor(
-        learning_curve(Probe, (known, unknown), coin.sizes, coin_seeds)
+        learning_curve(probe, (known, unknown), coin.sizes, coin_seeds)
     )
 figure = plots.learning_curves(
     coin.sizes,
@@ -995,10 +1030,10 @@ display(
 # Three situations are usually named in which transfer pays. Each stands in what you measured, with its limit.
 #
 # - **Little data.** The gain on topics is large at 96 and 384 definitions and shrinks towards 960. What pretraining
-#   brings, enough examples can bring too. But few examples are no reason by themselves: on clothes there was nothing
-#   to gain at any size.
+#   brings, enough examples can bring too. But few examples are no reason by themselves: on clothes no gain over the
+#   pixels could be told from zero, at any size.
 # - **Little compute.** Someone else has paid for the million photos. One pass through a frozen network replaced a training
-#   that, at our budget, was not at its end by far. But the pixels were cheaper still.
+#   that took longer and was nowhere near its end. But the pixels were cheaper still.
 # - **A similar task.** What was learnt must be what the task asks for. The meaning of words: yes. Clothes in another
 #   style: the network knows them, and so did the pixels. Left and right: unlearnt on purpose.
 #

@@ -1288,8 +1288,6 @@ def with_scipys_test(pretrained, scratch):
     import numpy as np
 
     d = np.asarray(pretrained, dtype=float) - np.asarray(scratch, dtype=float)
-    if np.ptp(d) < 1e-12:
-        return d.mean(), d.mean(), d.mean()
     found = stats.ttest_1samp(d, 0.0).confidence_interval(0.95)
     return np.array([d.mean(), found.low, found.high])
 
@@ -1326,3 +1324,10 @@ def a_named_tuple(pretrained, scratch):
     s = (sum((x - mean) ** 2 for x in d) / (n - 1)) ** 0.5
     half = stats.t(n - 1).ppf(0.975) * s / n**0.5
     return Gain(gain=mean, low=mean - half, high=mean + half)
+
+
+@mutants.right("transfer_gain")
+def with_scipys_interval(pretrained, scratch):
+    d = torch.as_tensor(pretrained).double() - torch.as_tensor(scratch).double()
+    low, high = stats.t.interval(0.95, len(d) - 1, loc=d.mean(), scale=stats.sem(d))
+    return d.mean(), low, high
