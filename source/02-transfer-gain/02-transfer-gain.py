@@ -608,8 +608,8 @@ for name, (known, unknown, _) in inputs.items():
 frozen, pixels = results["ImageNet, frozen"], results["pixels"]
 
 # %% [markdown]
-# Frozen features of a random network need one more pass, over fewer photos. Training from scratch needs a loop, and
-# patience: this is the longest cell of the lesson.
+# Frozen features of a random network need one more pass. Training from scratch needs a loop, and patience: this is the
+# longest cell of the lesson.
 
 # %% tags=["experiment"]
 steps = scale.experiment(
@@ -704,14 +704,15 @@ if curve.scale == "offline":
     assert (frozen.mean(dim=1) > scratch.mean(dim=1)).all().item()
     assert frozen[-1].mean() > scratch[-1].mean() + 0.2
     assert scratch[-1].mean() < scratch[1].mean() + 0.15  # its line goes flat
+    assert steps.count * steps.batch < 1000
     assert (frozen.mean(dim=1) - pixels.mean(dim=1))[1:].abs().max() < 0.08
     assert pixels[-1].mean() > unlearnt[-1].mean() + 0.4
 
 # %% [markdown]
 # Against the same architecture with random weights, ImageNet wins, and the further right the more. Frozen and random,
 # the network is worse than none: a probe finds far less in what comes out of it than in what went in. Trained from
-# random weights it learns, and then its line goes flat. That is the budget: in so few steps it looks at the same few
-# hundred photos' worth of batches, whether 80 lie there or 1,280. It lacks time, not photos. If we stopped here, we
+# random weights it learns, and then its line goes flat. That is the budget: in so few steps it looks at fewer than
+# a thousand photos, repeats included, whether 80 lie there or 1,280. It lacks time, not photos. If we stopped here, we
 # would say: transfer pays, and by tens of points.
 #
 # Then look at the pixels. One weight for each pixel and kind of clothes, no network, no ImageNet: and the two curves
