@@ -613,7 +613,7 @@ frozen, pixels = results["ImageNet, frozen"], results["pixels"]
 
 # %% tags=["experiment"]
 steps = scale.experiment(
-    offline={"count": 32, "batch": 24, "side": 32},
+    offline={"count": 28, "batch": 24, "side": 32},
     quick={"count": 2, "batch": 8, "side": 32},
     full={"count": 400, "batch": 64, "side": 32},
 )
