@@ -34,6 +34,8 @@ STYLES: dict[str, Style] = {
     "partial": Style("#E69F00", "s", "///"),
     "full": Style("#0072B2", "^", "..."),
     "scratch": Style("#999999", "D", "xxx"),
+    "raw": Style("#009E73", "v", "|||"),
+    "random": Style("#CC79A7", "P", "---"),
 }
 # Two states of one thing, and a law beside its measurement.
 BEFORE, AFTER, LAW = "#0072B2", "#D55E00", "#444444"
@@ -389,4 +391,51 @@ def reported_and_true(sizes: Sequence[int], reported: Sequence[float], true: Seq
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.minorticks_off()
     axis.legend(fontsize=9)
+    return figure
+
+
+def learning_curves(
+    sizes: Sequence[int], curves: Mapping[str, tuple[str, Any]], *, chance: float | None = None, unit: str = "examples"
+) -> Figure:
+    """Accuracy over the number of training examples, a line a method: the mean, in a band of one standard deviation.
+
+    curves: for each name (style, accuracies): a key of `STYLES`, and fractions of shape (len(sizes), seeds).
+    """
+    figure, (axis,) = panels(1, width=7.2, height=3.8)
+    for name, (style_name, accuracies) in curves.items():
+        style = STYLES[style_name]
+        values = 100 * np.asarray(accuracies, dtype=float)
+        mean = values.mean(axis=1)
+        spread = values.std(axis=1, ddof=1) if values.shape[1] > 1 else np.zeros_like(mean)
+        axis.fill_between(sizes, mean - spread, mean + spread, color=style.colour, alpha=0.22, linewidth=0)
+        axis.plot(sizes, mean, color=style.colour, marker=style.marker, markersize=6, label=name)
+    if chance is not None:
+        axis.axhline(100 * chance, color=LAW, linestyle=":", linewidth=1)
+        axis.annotate("chance", (sizes[-1], 100 * chance), fontsize=9, color=LAW, ha="right", va="bottom")
+    axis.set_xscale("log")
+    axis.set_xticks(list(sizes), [f"{size:,}" for size in sizes], minor=False)
+    axis.minorticks_off()
+    axis.set(xlabel=f"training {unit} (log scale)", ylabel="accuracy (%)")
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def gains(
+    rows: Mapping[str, tuple[float, float, float]], *, xlabel: str = "gain (points)", groups: Sequence[int] = ()
+) -> Figure:
+    """For each name (gain, low, high), as fractions: a dot in its interval, and a line where nothing is gained.
+
+    groups: after how many rows a thin line parts one group from the next.
+    """
+    figure, (axis,) = panels(1, width=7.2, height=0.9 + 0.3 * len(rows))
+    for place, (gain, low, high) in enumerate(rows.values()):
+        colour, marker = (BEFORE, "o") if low > 0 else (AFTER, "s") if high < 0 else (LAW, "D")
+        axis.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
+        axis.plot([100 * gain], [place], color=colour, marker=marker, markersize=7)
+    axis.axvline(0, color=LAW, linestyle=":", linewidth=1)
+    for after in groups:
+        axis.axhline(after - 0.5, color="#DDDDDD", linewidth=0.8)
+    axis.set(xlabel=xlabel, yticks=np.arange(len(rows)), yticklabels=list(rows))
+    axis.tick_params(axis="y", length=0)
+    axis.invert_yaxis()
     return figure

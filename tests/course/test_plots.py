@@ -49,6 +49,8 @@ def test_every_figure_draws_and_names_its_axes():
         plots.stage_costs(["stem", "head"], [1000, 10], [2_000_000, 1000]),
         plots.lines({"a": ([1, 2], [3, 4])}, xlabel="h", ylabel="error", level=(3.5, "half"), log=True),
         plots.paths([1, 60], {"momentum 0": [(10, 1), (5, 0)], "momentum 0.8": [(10, 1), (2, 0)]}),
+        plots.learning_curves([10, 40], {"pixels": ("raw", [[0.2, 0.3], [0.5, 0.6]])}, chance=0.1),
+        plots.gains({"10": (0.1, 0.05, 0.15), "40": (-0.1, -0.2, 0.0)}),
         plots.range_test([0.1, 1, 10], [[2, 1, 3], [2, 1, float("nan")]]),
         plots.by_step({"a": [0, 1], "b": [1, 0]}, xlabel="step", ylabel="factor"),
         plots.stage_values(["stem", "head"], {"rate": [0.1, 1], "step": [1, 2]}),
@@ -97,3 +99,19 @@ def test_ways_to_give_rates_can_be_told_apart_without_colour():
     styles = plots.RATE_STYLES.values()
     for property in ("colour", "marker", "hatch"):
         assert len({getattr(style, property) for style in styles}) == len(styles)
+
+
+def test_a_band_spans_one_standard_deviation_either_way():
+    figure = drawn(plots.learning_curves([10, 40], {"pixels": ("raw", [[0.2, 0.3], [0.5, 0.6]])}))
+    (axis,) = figure.axes
+    (line,) = axis.lines
+    assert line.get_ydata() == pytest.approx([25, 55])
+    band = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((25 - 7.071, 55 + 7.071), abs=0.01)
+
+
+def test_a_gain_stands_in_its_interval_in_points():
+    (axis,) = drawn(plots.gains({"10": (0.1, 0.05, 0.15)})).axes
+    interval, dot = axis.lines[:2]
+    assert list(interval.get_xdata()) == pytest.approx([5, 15])
+    assert list(dot.get_xdata()) == pytest.approx([10])
