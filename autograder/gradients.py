@@ -66,7 +66,8 @@ class Graphs:
         anchor = _Anchor(self._ask, number)
         weakref.finalize(anchor, self.released.append, number).atexit = False
         with torch.enable_grad():
-            tensor = _link().apply(anchor, [value], _always(), *inputs)
+            # its .data, which is no view of anything: autograd lets no view be changed in place here
+            tensor = _link().apply(anchor, [value.data], _always(), *inputs)
         self._note(number, tensor)
         return tensor
 
