@@ -222,6 +222,7 @@ def accuracies(
             axis.axvline(100 * chance[title], color=LAW, linestyle=":", linewidth=1)
             axis.annotate("chance", (100 * chance[title], -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
         axis.set(xlabel="accuracy (%)", yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
+        axis.set_ylim(-0.7, len(names) - 0.5)
         axis.set_title(title)
         axis.grid(axis="y", color="#dddddd", linewidth=0.8)
         axis.set_axisbelow(True)
