@@ -779,13 +779,22 @@ display(
 )
 if scale.current() == "offline":
     assert training.mean_and_spread(price["labels from a second pass"])[0] < 0.25
-    for name in ("wrong mean and std", "half the size", "Dropout active"):
-        assert training.mean_and_spread(lost[name])[0] > 1
+    assert training.mean_and_spread(lost["Dropout active"])[0] > 1
+    assert training.mean_and_spread(lost["wrong mean and std, training only"])[0] > 30
+    assert all(
+        abs(training.mean_and_spread(lost[name])[0]) < 6
+        for name in ("wrong mean and std", "half the size")
+    )
 
 # %% [markdown]
-# The last two cannot be overlooked. In the one before the last, training and test were prepared in two ways, as happens
-# when a program in use has its own copy of the code. The other three end in a number that looks like a result. Whoever
-# gets it may well say that the network is no good for this task.
+# The last two cannot be overlooked. Labels from a second pass leave nothing to learn. And where training and test were
+# prepared in two ways, the probe learnt one space and was asked in another; that happens when a program in use has its own
+# copy of the code.
+#
+# The two at the top cost next to nothing here, which is the surprise. The old head failed under a wrong mean, because it
+# had learnt where coats lie. A new layer has not learnt anything yet: if all pictures are moved in the same way, it
+# learns where they are now. That is luck, not a rule. It holds while the features still tell the digits apart, and no
+# accuracy says how much better they might. Dropout is in between: a number that looks like a result.
 #
 # One mistake this ruler cannot show: a head that was made and then frozen with the rest. Its loss stands still from the
 # first step, and its accuracy is chance; `trainable_report` in the next lesson finds it before the first step.

@@ -27,6 +27,11 @@ def _short(value: object) -> str:
     return text if len(text) <= 160 else text[:160] + " ..."
 
 
+def _is_stub(error: Exception) -> bool:
+    """Whether nothing has been written yet; any other error may be the one that was asked for."""
+    return isinstance(error, NotImplementedError) and not error.args
+
+
 def _values(model: nn.Module) -> dict[str, Tensor]:
     """Copies of all parameters and buffers by name."""
     return {
@@ -132,9 +137,9 @@ def _check_choice(choose_model: Callable, cards: list[dict], task: str, budget: 
     call = f"choose_model(cards, {task!r}, {budget})"
     try:
         seen = choose_model(cards, task, budget)
-    except NotImplementedError:
-        raise
-    except Exception:
+    except Exception as error:
+        if _is_stub(error):
+            raise
         if fitting:
             if all(c["size_mb"] == budget for c in fitting):
                 raise Wrong(
@@ -310,27 +315,27 @@ _SIZES = ((72, 48), (48, 96), (24, 24), (132, 90))
 
 
 def _patches(height: int, width: int, low: int = 0, high: int = 256) -> tuple[Tensor, Tensor]:
-    """A picture of 3 x 4 even patches in random colours, uint8 (3, height, width), and the colours (3, 3, 4).
+    """A picture of 2 x 3 even patches in random colours, uint8 (3, height, width), and the colours (3, 2, 3).
 
     The middle of a patch is the same whatever way a picture is resized; only its edges differ.
     """
-    colours = torch.randint(low, high, (3, 3, 4), dtype=torch.uint8)
+    colours = torch.randint(low, high, (3, 2, 3), dtype=torch.uint8)
     colours[:, 0, 0] = torch.tensor([low, (low + high) // 2, high - 1])  # no gray there
-    rows = torch.arange(height) * 3 // height
-    columns = torch.arange(width) * 4 // width
+    rows = torch.arange(height) * 2 // height
+    columns = torch.arange(width) * 3 // width
     return colours[:, rows][:, :, columns].contiguous(), colours
 
 
 def _middles(x: Tensor) -> Tensor:
-    """The values in the middle of the 3 x 4 patches of a picture (3, size, size): (3, 3, 4)."""
+    """The values in the middle of the 2 x 3 patches of a picture (3, size, size): (3, 2, 3)."""
     size = x.shape[-1]
-    rows = torch.tensor([(2 * i + 1) * size // 6 for i in range(3)])
-    columns = torch.tensor([(2 * j + 1) * size // 8 for j in range(4)])
+    rows = torch.tensor([(2 * i + 1) * size // 4 for i in range(2)])
+    columns = torch.tensor([(2 * j + 1) * size // 6 for j in range(3)])
     return x[:, rows][:, :, columns]
 
 
 def _normal(colours: Tensor, card: Mapping[str, Any]) -> Tensor:
-    """What the colours (3, 3, 4) become, by the formula."""
+    """What the colours (3, 2, 3) become, by the formula."""
     x = colours.double() / 255
     if card["channels"] == "BGR":
         x = x.flip(0)
@@ -566,9 +571,9 @@ def _check_refused(
     before = {key: value.clone() for key, value in state.items()}
     try:
         load_checked(model, state)
-    except NotImplementedError:
-        raise
     except Exception as error:
+        if _is_stub(error):
+            raise
         if not any(key in str(error) for key in faulty):
             seen = f"{type(error).__name__}: {_short(str(error))}"
             raise Wrong(
@@ -1414,9 +1419,9 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     watched = x.clone().requires_grad_(True)
     try:
         linear_probe(watched, y, 1e-2)
-    except NotImplementedError:
-        raise
-    except Exception:
+    except Exception as error:
+        if _is_stub(error):
+            raise
         watched.grad = None  # whether features with a gradient are taken at all is left open
     if watched.grad is not None:
         raise Wrong(INPUT_CHANGED, seen="features.grad is not None after the call", expected="None")
