@@ -439,3 +439,48 @@ def gains(
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
     return figure
+
+
+def accuracies(
+    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], *, chance: Mapping[str, float] | None = None
+) -> Figure:
+    """One panel a group, one row a name, one marker a kind: mean accuracy over seeds, and one standard deviation.
+
+    groups: title of a panel -> name of a row -> kind -> accuracies (fractions), one value a seed. chance: for a panel
+    the accuracy of guessing, drawn as a dotted line. The rows are those of the first panel, in its order.
+    """
+    names = list(next(iter(groups.values())))
+    figure, axes = panels(len(groups), height=1.3 + 0.36 * len(names))
+    looks = ((AFTER, "o", 7), ("#999999", "D", 5), (BEFORE, "s", 6), ("#009E73", "^", 6))
+    kinds = list(dict.fromkeys(kind for rows in groups.values() for row in rows.values() for kind in row))
+    for axis, (title, rows) in zip(axes, groups.items(), strict=True):
+        for (colour, marker, size), kind in zip(looks, kinds, strict=False):
+            for place, name in enumerate(names):
+                if kind not in rows[name]:
+                    continue
+                mean, spread = mean_and_spread(rows[name][kind])
+                axis.errorbar(
+                    100 * mean,
+                    place,
+                    xerr=100 * spread,
+                    color=colour,
+                    marker=marker,
+                    markersize=size,
+                    capsize=3,
+                    linewidth=1.3,
+                    label=kind if place == 0 else None,
+                )
+        if chance and title in chance:
+            axis.axvline(100 * chance[title], color=LAW, linestyle=":", linewidth=1)
+            axis.annotate("chance", (100 * chance[title], -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
+        axis.set(xlabel="accuracy (%)", yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
+        axis.set_ylim(-0.7, len(names) - 0.5)
+        axis.set_title(title)
+        axis.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.tick_params(axis="y", length=0)
+        axis.invert_yaxis()
+    handles, labels = axes[0].get_legend_handles_labels()
+    if len(kinds) > 1:
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(kinds), fontsize=9)
+    return figure

@@ -6,7 +6,7 @@
 Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
 """
 
-from course.data.images import ImageData, digits, fashion_mnist
+from course.data.images import ImageData, digits, fashion_mnist, new_clothes, of_classes, printed_letters, seen_clothes
 from course.data.text import Definition, DefinitionData, TextData, wordnet_definitions, wordnet_topics
 from course.data.verified import AssetError
 
@@ -18,6 +18,10 @@ __all__ = [
     "TextData",
     "digits",
     "fashion_mnist",
+    "new_clothes",
+    "of_classes",
+    "printed_letters",
+    "seen_clothes",
     "wordnet_definitions",
     "wordnet_topics",
 ]

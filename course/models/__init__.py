@@ -10,13 +10,14 @@ Importing this is cheap: timm and transformers are imported when a model is buil
 from course.data.verified import AssetError
 from course.models.loading import load_backbone, load_tokenizer, preprocess
 from course.models.vision import imagenet_labels
-from course.models.zoo import Card, card, cards
+from course.models.zoo import Card, card, cards, cards_table
 
 __all__ = [
     "AssetError",
     "Card",
     "card",
     "cards",
+    "cards_table",
     "imagenet_labels",
     "load_backbone",
     "load_tokenizer",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from course.data.shipped import full_wanted
-from course.data.verified import AssetError, PinnedFile, reason, reinstall, verified
+from course.data.verified import AssetError, reason
 from course.models import language, vision
-from course.models.zoo import Card, card
+from course.models.zoo import Card, card, package_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,10 +20,13 @@ if TYPE_CHECKING:
 def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = None) -> nn.Module:
     """A model of the zoo, on the CPU, in eval mode, every parameter trainable.
 
+    "vgg", "resnet", "resnet-bottleneck", "inception" and "vit" are small members of their families, which the course
+    brings; with `COURSE_SCALE=full` the same names are torchvision's VGG16, ResNet-18, ResNet-50, Inception v3 and
+    ViT-B/16. The parts of both have the same names, and are of the same classes.
     pretrained=True loads the published weights: from the installed package that brings them, or, with
     `COURSE_SCALE=full`, from a hub. pretrained=False leaves the random weights of the same architecture.
     num_classes=None keeps the published head. A number puts a fresh `nn.Linear(features, num_classes)` in its place,
-    after the weights are loaded.
+    after the weights are loaded; Inception's auxiliary head gets one too.
 
         model = load_backbone("efficientnet-lite0", num_classes=10)   # (N, 3, H, W) float32 -> (N, 10) logits
         bert = load_backbone("minilm-l6")   # input_ids (N, T), attention_mask (N, T) -> .last_hidden_state (N, T, 384)
@@ -43,7 +44,8 @@ def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = 
         if pretrained:
             load_strictly(model, published_tensors(row), row)
     if num_classes is not None:
-        replace_head(model, row.head, num_classes)
+        for head in (row.head, *row.more_heads):
+            replace_head(model, head, num_classes)
     return model.eval()
 
 
@@ -79,17 +81,6 @@ def preprocess(name: str, images: Tensor, size: int | None = None) -> Tensor:
     if row.image_size is None:
         raise ValueError(f"{name!r} reads words, not pictures: use `load_tokenizer({name!r})`")
     return vision.normalised(images, row.image_size if size is None else size, row.mean, row.std)
-
-
-def package_file(row: Card, file: PinnedFile) -> Path:
-    """The path of a file that a model's package brings, verified. Raises AssetError."""
-    spec = importlib.util.find_spec(row.module)
-    if spec is None or spec.origin is None:
-        raise AssetError(
-            f"The package {row.package}, which brings the weights of {row.name!r}, is not installed, so the model "
-            f"cannot be loaded; install it with `{reinstall(row.package)}`."
-        )
-    return verified(Path(spec.origin).parent, file, row.package)
 
 
 def published_tensors(row: Card) -> dict[str, Tensor]:
@@ -135,7 +126,7 @@ def replace_head(model: nn.Module, head: str, num_classes: int) -> None:
     if not isinstance(old, nn.Linear):
         raise TypeError(f"the head {head!r} is a {type(old).__name__}, not an nn.Linear")
     model.set_submodule(head, nn.Linear(old.in_features, num_classes))
-    if hasattr(model, "num_classes"):  # timm keeps its own count
+    if hasattr(model, "num_classes"):  # timm and torchvision's ViT keep count
         cast(Any, model).num_classes = num_classes
 
 

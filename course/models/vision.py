@@ -64,6 +64,24 @@ def timm_from_hub(hub: str) -> nn.Module:
     return timm.create_model(hub, pretrained=True)
 
 
+def torchvision_model(name: str, **settings: bool) -> nn.Module:
+    """A torchvision model with random weights and 1,000 outputs."""
+    from torchvision import models
+
+    return models.get_model(name, weights=None, **settings)
+
+
+def torchvision_from_hub(hub: str) -> nn.Module:
+    """A torchvision model with published weights, `torchvision/resnet18/IMAGENET1K_V1`; torchvision loads strictly.
+
+    Inception v3 comes with its auxiliary head, and turns what it is given from ImageNet's mean and std to its own.
+    """
+    from torchvision import models
+
+    _, name, weights = hub.split("/")
+    return models.get_model(name, weights=weights)
+
+
 def imagenet_labels() -> tuple[str, ...]:
     """The 1,000 ImageNet class names in the order of the logits, such as "espresso"; read from timm, offline."""
     from timm.data import ImageNetInfo

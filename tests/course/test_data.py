@@ -18,6 +18,9 @@ from course.data import (
     digits,
     fashion_mnist,
     images,
+    new_clothes,
+    printed_letters,
+    seen_clothes,
     shipped,
     verified,
     wordnet_definitions,
@@ -287,3 +290,27 @@ def test_a_file_is_hashed_once_while_it_stays_the_same(tmp_path: Path, monkeypat
     path.write_bytes(b"other")
     assert sha256_of(path) != first
     assert hashed == 2
+
+
+# --- what the small models of the zoo were pretrained on, and what they have not seen
+
+
+def test_seen_and_new_clothes_share_no_class_and_are_all_of_them() -> None:
+    seen, new, both = seen_clothes(full=False), new_clothes(full=False), fashion_mnist(full=False)
+    assert sorted(seen.classes + new.classes) == sorted(both.classes)
+    for data in (seen, new):
+        assert data.x_train.shape == (1500, 1, 28, 28)
+        assert data.x_test.shape == (500, 1, 28, 28)
+        assert data.y_train.bincount().tolist() == [300] * 5
+        first = both.x_test[both.y_test == both.classes.index(data.classes[3])]
+        assert torch.equal(data.x_test[data.y_test == 3], first)
+
+
+def test_letters_for_testing_are_of_other_fonts() -> None:
+    letters = printed_letters()
+    assert letters.x_train.shape == (780, 1, 28, 28)
+    assert letters.x_test.shape == (208, 1, 28, 28)
+    assert letters.x_train.dtype == torch.uint8
+    assert letters.y_train.bincount().tolist() == [30] * 26
+    assert letters.y_test.bincount().tolist() == [8] * 26
+    assert (letters.x_train.amax(dim=(1, 2, 3)) > 200).all()

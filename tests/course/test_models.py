@@ -10,27 +10,32 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course.data import fashion_mnist
+from course.data import fashion_mnist, seen_clothes
 from course.data.verified import PinnedFile, sha256_of
 from course.models import (
     AssetError,
     Card,
     card,
     cards,
+    cards_table,
     imagenet_labels,
     load_backbone,
     load_tokenizer,
     preprocess,
+    pretrain,
+    small,
+    zoo,
 )
-from course.models.loading import load_strictly, package_file, published_tensors, replace_head
+from course.models.loading import load_strictly, published_tensors, replace_head
 from course.models.vision import rename_efficientnet_lite0
-from course.models.zoo import ZOO
+from course.models.zoo import ZOO, package_file
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -87,7 +92,7 @@ def test_importing_the_models_imports_no_heavy_library() -> None:
 
 def test_cards_say_what_the_models_are(lite: nn.Module, minilm: nn.Module) -> None:
     models = {LITE: lite, MINILM: minilm}
-    assert [row.name for row in cards()] == list(ZOO) == list(models)
+    assert [row.name for row in cards()] == list(ZOO) == [*models, *SMALL]
     for name, model in models.items():
         assert sum(parameter.numel() for parameter in model.parameters()) == card(name).parameters
         assert not model.training
@@ -448,6 +453,222 @@ def test_without_a_network_full_scale_says_so(
     with pytest.raises(AssetError) as caught:
         load()
     assert_one_clear_sentence(caught.value, "could not be fetched", "unset COURSE_SCALE")
+
+
+# --- the small members of the families, which the course pretrained itself
+
+SMALL = ("vgg", "resnet", "resnet-bottleneck", "inception", "vit")
+FAMILIES = {
+    "vgg": "VGG",
+    "resnet": "ResNet",
+    "resnet-bottleneck": "ResNet",
+    "inception": "Inception3",
+    "vit": "VisionTransformer",
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_model_is_of_torchvisions_class_with_its_names(name: str) -> None:
+    from torchvision import models
+
+    row = card(name)
+    model = load_backbone(name)
+    published_class = getattr(models, FAMILIES[name])
+    assert isinstance(model, published_class)
+    with torch.device("meta"):
+        published = zoo.FULL[name].build()
+    assert {child for child, _ in published.named_children()} == {child for child, _ in model.named_children()}
+    for head in (row.head, *row.more_heads):
+        assert isinstance(model.get_submodule(head), nn.Linear)
+        assert isinstance(published.get_submodule(head), nn.Linear)
+    assert model.get_submodule(row.head).in_features == row.features
+    assert sum(parameter.numel() for parameter in model.parameters()) == row.parameters
+    assert all(parameter.requires_grad and parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert not model.training
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_model_is_small_and_its_card_says_how_good(name: str) -> None:
+    from safetensors import safe_open
+
+    row = card(name)
+    path = package_file(row, row.weights)
+    assert path.stat().st_size <= 4_000_000
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    figures = json.loads(about["figures"])
+    assert json.loads(about["recipe"]) == dataclasses.asdict(pretrain.RECIPES[name])
+    assert row.accuracy == figures["all"]
+    said = path.with_suffix(".md").read_text(encoding="utf-8")
+    for key in ("clothes", "letters", "all", "digits", "digits_random"):
+        assert f"{figures[key]:.1%}" in said
+    for heading in ("Data", "Recipe", "Accuracy", "Limits", "Licence"):
+        assert f"**{heading}.**" in said
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_model_is_as_good_as_its_card_says(name: str) -> None:
+    row = card(name)
+    found = pretrain.accuracy(load_backbone(name), row.image_size)
+    assert row.accuracy is not None
+    # Another machine may round a few of 2,208 logits the other way.
+    assert found["all"] == pytest.approx(row.accuracy, abs=0.003)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_a_small_model_learnt_helps_with_digits(name: str) -> None:
+    """It never saw one. Ten of each class, and the five drawings of its card: over two, random weights differ by more
+    than some models gain."""
+    from safetensors import safe_open
+
+    row, recipe = card(name), pretrain.RECIPES[name]
+    with safe_open(package_file(row, row.weights), "pt") as file:
+        figures = json.loads(file.metadata()["figures"])
+    assert row.image_size is not None
+    learnt = fmean(pretrain.transfer([load_backbone(name)] * 5, row.image_size))
+    random = fmean(pretrain.transfer((pretrain.untrained(recipe, seed) for seed in range(5)), row.image_size))
+    assert learnt > random
+    # Another machine may round a few of 2,250 answers the other way.
+    assert learnt == pytest.approx(figures["digits"], abs=0.01)
+    assert random == pytest.approx(figures["digits_random"], abs=0.01)
+
+
+def test_mean_and_std_are_those_of_the_clothes_it_saw() -> None:
+    x = seen_clothes().x_train / 255
+    assert (round(x.mean().item(), 3), round(x.std().item(), 3)) == (small.MEAN, small.STD)
+
+
+def test_inception_gets_two_new_heads() -> None:
+    model = load_backbone("inception", num_classes=7).train()
+    main, auxiliary = model(torch.randn(2, 3, 40, 40))
+    assert main.shape == auxiliary.shape == (2, 7)
+    assert model.eval()(torch.randn(1, 3, 40, 40)).shape == (1, 7)
+
+
+# --- how they were made
+
+
+def same_tensors(left: Path, right: Path) -> bool:
+    from safetensors.torch import load_file
+
+    a, b = load_file(left), load_file(right)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_recipe_runs_from_one_command_and_shows_progress(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "course.models.pretrain", "resnet-bottleneck", "--quick", "--folder", str(tmp_path)]
+    run = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "resnet-bottleneck: 100%" in run.stderr
+    assert "digits" in run.stdout
+    assert (tmp_path / "resnet-bottleneck.md").read_text().startswith("# resnet-bottleneck")
+    assert (tmp_path / "resnet-bottleneck.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_run_that_was_cut_off_ends_where_a_whole_one_does(name: str, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(pretrain.quick(pretrain.RECIPES[name]), pictures=32)
+    whole = pretrain.train(recipe, tmp_path / "whole")
+    folder = tmp_path / "cut"
+
+    class Cut(Exception):
+        pass
+
+    def replaced(path: Path, write: Callable[[Path], object]) -> None:
+        written(path, write)
+        raise Cut  # behind the first epoch
+
+    written = pretrain.replace_file
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(pretrain, "replace_file", replaced)
+        pretrain.train(recipe, folder)
+    assert same_state(pretrain.train(recipe, folder), whole)
+    assert not same_state(pretrain.untrained(recipe, recipe.seed), whole)
+
+
+def test_a_run_of_another_recipe_is_not_gone_on_with(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(pretrain.quick(pretrain.RECIPES["resnet"]), pictures=16)
+    pretrain.train(recipe, tmp_path)
+    other = dataclasses.replace(recipe, lr=0.01)
+    assert same_state(pretrain.train(other, tmp_path), pretrain.train(other, tmp_path / "fresh"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SMALL)
+def test_the_recipe_gives_the_shipped_figures_again(name: str, tmp_path: Path) -> None:
+    recipe = pretrain.RECIPES[name]
+    figures = pretrain.save(pretrain.train(recipe, tmp_path), recipe, tmp_path)
+    shipped = card(name).accuracy
+    assert shipped is not None
+    # Other machines round otherwise, and training carries it on: about what another seed changes.
+    assert figures["all"] == pytest.approx(shipped, abs=0.03)
+    assert figures["digits"] > figures["digits_random"] - 0.01
+
+
+# --- full scale: torchvision's published models under the same names
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_published_card_says_what_torchvision_says(full: None, name: str) -> None:
+    from torchvision import models
+
+    row = card(name)
+    _, architecture, weights = row.hub.split("/")
+    published = models.get_model_weights(architecture)[weights]
+    wanted = published.transforms()
+    assert (row.image_size, list(row.mean), list(row.std)) == (wanted.crop_size[0], wanted.mean, wanted.std)
+    assert published.url == row.source
+    assert published.url.endswith(row.weights.path)
+    assert row.parameters == published.meta["num_params"]
+    assert row.accuracy == pytest.approx(published.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100)
+    assert row.size_mb == pytest.approx(published.meta["_file_size"] * 2**20 / 1e6)
+    with torch.device("meta"):
+        model = row.build()
+    assert sum(parameter.numel() for parameter in model.parameters()) == row.parameters
+    assert model.get_submodule(row.head).in_features == row.features
+
+
+def test_full_scale_takes_torchvisions_weights(full: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import models
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert not card("resnet").here
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    theirs = models.resnet18()
+    torch.save(theirs.state_dict(), tmp_path / "hub" / "checkpoints" / card("resnet").weights.path)
+    assert card("resnet").here
+    assert same_state(load_backbone("resnet"), theirs)
+    assert load_backbone("resnet", num_classes=3).get_submodule("fc").weight.shape == (3, 512)
+    assert preprocess("resnet", pictures(1, 30)).shape == (1, 3, 224, 224)
+
+
+def test_without_a_network_torchvisions_weights_are_missed_in_a_sentence(
+    full: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(AssetError) as caught:
+        load_backbone("vgg")
+    assert_one_clear_sentence(
+        caught.value, "torchvision/vgg16/IMAGENET1K_V1", "could not be fetched", "unset COURSE_SCALE"
+    )
+
+
+# --- all cards together
+
+
+def test_the_cards_say_whether_the_weights_are_here(change: Callable[..., Card]) -> None:
+    assert all(row.here for row in cards())
+    change("resnet", weights=dataclasses.replace(card("resnet").weights, sha256="0" * 64))
+    change(LITE, module="no_such_package_of_weights")
+    assert [row.name for row in cards() if not row.here] == [LITE, "resnet"]
+    table = cards_table().splitlines()
+    assert len(table) == 2 + len(cards())
+    for line, row in zip(table[2:], cards(), strict=True):
+        assert line.startswith(f"| {row.name} |")
+        assert line.endswith("| no |" if row.name in {LITE, "resnet"} else "| yes |")
+        assert f"{row.size_mb:.1f}" in line
+        assert row.licence in line
+        assert row.input in line
 
 
 # --- preprocess
