@@ -405,16 +405,21 @@ class Shared:
                 fills.append(fill)
         for late in (*graphs, *fills):
             late()
-        for kind, number, *fields in news:
+        # Modules last: one that lets go of a tensor here may have been all that held it.
+        for kind, number, *fields in sorted(news, key=lambda entry: entry[0] == "module"):
+            if kind.startswith("new "):
+                continue
+            found = self._objects.get(number)
+            if found is None or (value := found()) is None:
+                continue  # gone here while the answer was under way
             if kind == "tensor":
-                self._change_tensor(number, fields, reader, buffers)
+                self._change_tensor(value, self._known[number], fields, reader, buffers)
             elif kind == "generator":
-                generator = self.get(number)
-                generator.set_state(reader.tensor(fields[0]))
-                self._known[number] = _Generator(generator)
+                value.set_state(reader.tensor(fields[0]))
+                self._known[number] = _Generator(value)
             elif kind == "module":
-                self.fill(self.get(number), fields[0])
-                self._known[number] = _Module(self.get(number), self._describe)
+                self.fill(value, fields[0])
+                self._known[number] = _Module(value, self._describe)
         for number, module in made:
             self._known[number] = _Module(module, self._describe)
 
@@ -441,9 +446,8 @@ class Shared:
         self._put(number, value)
         self.keep(value)
 
-    def _change_tensor(self, number: int, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
+    def _change_tensor(self, tensor: Any, known: _Tensor, fields: list[Any], reader: Reader, buffers: Buffers) -> None:
         torch = torch_module()
-        tensor, known = self.get(number), self._known[number]
         values, noticed, requires_grad, grad = fields
         if values is not None:
             new = reader.tensor(values)
