@@ -64,7 +64,7 @@ class Buffers(Sequence[memoryview]):
         """A buffer as it was sent, and where its bytes lie in this process."""
         if self._sent is None:
             self._sent = self._make()
-            self._place = _address(self._sent)
+            self._place = address(self._sent)
         span = self._spans[index]
         return self._sent[span], self._place + span.start
 
@@ -172,7 +172,7 @@ class Channel:
         self.sock.close()
 
 
-def _address(view: memoryview) -> int:
+def address(view: memoryview) -> int:
     """Where the bytes of a buffer lie in this process."""
     return int(np.frombuffer(view, dtype=np.uint8).__array_interface__["data"][0]) if view.nbytes else 0
 

@@ -40,6 +40,13 @@ class _Values:
         if index is not None:
             self.bytes, self.place = buffers.sent(index)
 
+    @classmethod
+    def of_nothing(cls) -> _Values:
+        """Values that no tensor has."""
+        made = cls.__new__(cls)
+        made.dtype = None
+        return made
+
     def same(self, tensor: Any) -> bool:
         """Whether a tensor holds these bytes."""
         if tensor.dtype is not self.dtype or tensor.shape != self.shape or tensor.is_meta is not (self.bytes is None):
@@ -61,11 +68,12 @@ def _memcmp() -> Any:
 class _Tensor:
     """What the other end has of a tensor."""
 
-    __slots__ = ("grad", "requires_grad", "values", "version")
+    __slots__ = ("grad", "holder", "requires_grad", "values", "version")
 
     def __init__(self, tensor: Any) -> None:
         self.values: _Values | None = None
         self.grad: _Values | None = None
+        self.holder = tensor.grad if tensor.is_leaf else None  # the very gradient, which may have been replaced since
         self.requires_grad = tensor.requires_grad
         self.version = _version(tensor)
 
@@ -78,6 +86,9 @@ class _Tensor:
         if grad is None or self.grad is None:
             return grad is self.grad
         return self.grad.same(grad)
+
+    def doubt(self) -> None:
+        self.values, self.grad = None, _Values.of_nothing()
 
 
 class _Module:
@@ -99,6 +110,9 @@ class _Module:
         self._lists = [(value, value.copy()) for value in sequences if type(value) is list]
         self._children = _children(own)
         self.description = describe(module) if nested else None
+
+    def doubt(self) -> None:
+        self._names = self.description = None
 
     def same(self, module: Any) -> bool:
         """Whether a module is surely as it was."""
@@ -137,6 +151,9 @@ class _Generator:
 
     def same(self, generator: Any) -> bool:
         return self.state == _state(generator)
+
+    def doubt(self) -> None:
+        self.state = b""
 
 
 def _state(generator: Any) -> bytes:
@@ -215,8 +232,10 @@ class Shared:
         self._numbers: dict[int, int] = {}  # id of an object -> its number
         self._ids: dict[int, int] = {}  # the other way round
         self._gone: list[int] = []  # numbers of objects that have died here
+        self._forgotten: set[int] = set()
         self._known: dict[int, Any] = {}  # number -> what the other end has
         self._new: list[int] = []
+        self._last_sent = 0
         self._on_the_way: list[tuple[_Tensor, str, Any, int | None]] = []  # what is known once a frame is sent
         self.graphs = Graphs(ask, self.number)
 
@@ -256,6 +275,7 @@ class Shared:
         return dead
 
     def forget(self, numbers: list[int]) -> None:
+        self._forgotten.update(numbers)
         for number in numbers:
             self._objects.pop(number, None)
             self._known.pop(number, None)
@@ -308,6 +328,15 @@ class Shared:
         for known, what, tensor, index in self._on_the_way:
             setattr(known, what, _Values(tensor, buffers, index))
         self._on_the_way.clear()
+        self._last_sent = self._count
+
+    def failed(self) -> None:
+        """The message for which changes were last asked did not go out: all that is shared is told of again."""
+        self.forget([self._sign * number for number in range(self._last_sent + 1, self._count + 1)])
+        self._new.clear()
+        self._on_the_way.clear()
+        for known in self._known.values():
+            known.doubt()
 
     def _introduction(self, number: int, value: Any, writer: Writer) -> list[Any]:
         if _kind(type(value)) == "generator":
@@ -349,7 +378,8 @@ class Shared:
         if not same_grad:
             new_grad = known.grad = None
             if grad is not None:
-                new_grad = self._write(known, "grad", grad, writer)
+                new_grad = [self._write(known, "grad", grad, writer), grad is known.holder]
+        known.holder = grad
         new_value = None if same_value else self._write(known, "values", value, writer)
         noticed, known.version = _version(value) != known.version, _version(value)
         return ["tensor", number, new_value, noticed, value.requires_grad, new_grad]
@@ -409,8 +439,7 @@ class Shared:
         for kind, number, *fields in sorted(news, key=lambda entry: entry[0] == "module"):
             if kind.startswith("new "):
                 continue
-            found = self._objects.get(number)
-            if found is None or (value := found()) is None:
+            if number in self._forgotten or (value := self._objects[number]()) is None:
                 continue  # gone here while the answer was under way
             if kind == "tensor":
                 self._change_tensor(value, self._known[number], fields, reader, buffers)
@@ -435,7 +464,7 @@ class Shared:
         known = _Tensor(value)
         known.values = _Values(value, buffers, values[2])
         if grad is not None and value.is_leaf:
-            value.grad = reader.tensor(grad)
+            value.grad = known.holder = reader.tensor(grad)
             known.grad = _Values(value.grad, buffers, grad[2])
         self._arrive(number, value)
         self._known[number] = known
@@ -462,8 +491,13 @@ class Shared:
             tensor.requires_grad_(bool(requires_grad))
         known.requires_grad = tensor.requires_grad
         if grad != "same" and tensor.is_leaf:
-            tensor.grad = None if grad is None else reader.tensor(grad)
-            known.grad = None if grad is None else _Values(tensor.grad, buffers, grad[2])
+            known.grad = None
+            if grad is None:
+                tensor.grad = None
+            else:
+                _set_grad(tensor, reader.tensor(grad[0]), in_place=bool(grad[1]))
+                known.grad = _Values(tensor.grad, buffers, grad[0][2])
+        known.holder = tensor.grad if tensor.is_leaf else None
 
     def fill(self, module: Any, description: Any) -> None:
         """Gives a module the settings, parameters, buffers and children of a description."""
@@ -505,6 +539,16 @@ class Shared:
 
     def keep(self, value: Any) -> None:
         """Called for each object that arrives; an end with weak references may hold it until it is used."""
+
+
+def _set_grad(tensor: Any, grad: Any, *, in_place: bool) -> None:
+    """Gives a tensor a gradient: a new one, or other values in the one that it has."""
+    old = tensor.grad
+    if in_place and old is not None and (old.shape, old.dtype) == (grad.shape, grad.dtype):
+        with torch_module().no_grad():
+            old.copy_(grad)
+    else:
+        tensor.grad = grad
 
 
 def _version(tensor: Any) -> int:

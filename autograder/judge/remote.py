@@ -53,7 +53,7 @@ _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, 
 
 # What the learner's code may do with an object of a test's own class.
 SERVED: dict[str, Callable[..., Any]] = {
-    **{what: done for what, done in OPERATIONS.items() if what not in ("listed", "deepcopy", "copy")},
+    **{what: done for what, done in OPERATIONS.items() if what != "listed"},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
     "items": list,
     "int": int,
@@ -104,6 +104,8 @@ class Client:
         self._classes: dict[int, type] = {}  # what stands here for the learner's classes
         self._judges: dict[int, Any] = {}  # objects of a test's own classes that the learner's code has seen
         self._judges_numbers: dict[int, int] = {}
+        self._depth = 0  # of questions that are asked while one is being answered
+        self._passed: list[Any] = []  # what callbacks got and gave: the code that runs there may name it again
         self._lock = threading.RLock()  # a test may have threads
         self._remotes: weakref.WeakValueDictionary[int, Remote] = weakref.WeakValueDictionary()
         self._errors: weakref.WeakValueDictionary[int, RemoteError] = weakref.WeakValueDictionary()
@@ -169,7 +171,13 @@ class Client:
             self.unanswered = True
             raise Closed(self.lost)
         with self._lock:
-            return self._answer(op, payload)
+            self._depth += 1
+            try:
+                return self._answer(op, payload)
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    self._passed.clear()
 
     def _answer(self, op: str, payload: Any) -> Any:
         self._alarm.hold()
@@ -260,6 +268,7 @@ class Client:
             self._alarm.let_ring()
             with in_mode(message.get("mode")):
                 result = function(*arguments[0], **arguments[1])
+            self._passed += (arguments, result)
             self._alarm.hold()
         except WireError:
             raise
@@ -357,6 +366,15 @@ class Client:
         return self._classes[number]
 
     def _send(self, op: str, payload: Any) -> list[Any]:
+        try:
+            return self._sent(op, payload)
+        except WireError:
+            raise
+        except BaseException:  # something in it cannot be sent: what was new in it has not arrived
+            self._shared.failed()
+            raise
+
+    def _sent(self, op: str, payload: Any) -> list[Any]:
         writer = Writer(lambda value: None)
         dead = self._shared.dead()
         containers, contents = _open(payload, self._live)
@@ -402,7 +420,7 @@ class Client:
             return self._callback(value)
         if _is_named(kind):
             return None
-        if _is_tests_own(kind):
+        if _is_tests_own(kind) or kind is types.GeneratorType:
             return self._judges_own(value)
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
@@ -575,6 +593,8 @@ class _Pickler(cloudpickle.Pickler):
             return collections.namedtuple, (value.__name__, fields)
         if _is_named(type(value)):
             return tuple.__new__, (type(value), tuple(value))
+        if type(value) is weakref.ref:  # recurrent layers hold some; one whose object is gone is so there too
+            return weakref.ref, (value() if value() is not None else set(),)
         return super().reducer_override(value)
 
     def persistent_id(self, value: Any) -> Any:

@@ -24,6 +24,9 @@ class Callback:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
+    def __deepcopy__(self, memo: Any) -> Callback:
+        return self  # as a function is its own copy
+
 
 class JudgesObject:
     """An object that stays in the judge: what is done with it here is done with it there."""
@@ -59,6 +62,12 @@ class JudgesObject:
 
     def __exit__(self, kind: Any, error: BaseException | None, where: Any) -> Any:
         return self._session.ask_object("exit", self._number, error)
+
+    def __copy__(self) -> Any:
+        return self._session.ask_object("copy", self._number)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._session.ask_object("deepcopy", self._number)
 
     def __ne__(self, other: object) -> Any:
         return not self == other

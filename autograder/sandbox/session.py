@@ -349,6 +349,7 @@ class Session:
             rebound = [[name, writer.write(now)] for name, now in renamed.items()]
             news = self._shared.changes(writer, look=look)
         except BaseException as error:  # the learner's classes may take part in this
+            self._shared.failed()
             message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
             value, changed, news, live, rebound, writer = None, [], [], [], [], Writer(self._refer)
             renamed = {}

@@ -1011,3 +1011,105 @@ def test_names_that_a_call_binds_anew_are_told_of(plain: Learner) -> None:
     assert found == {}
     bump()
     assert found == {"counter": 11}
+
+
+# -- what lessons' own mutants found ------------------------------------------------------------------------
+
+
+def test_parameters_may_be_replaced_again_and_again(learner: Learner) -> None:
+    renew = learner(
+        """
+        def renew(model):
+            for module in model.modules():
+                for name, old in list(module.named_parameters(recurse=False)):
+                    old.requires_grad = False
+                    setattr(module, name, nn.Parameter(old.detach() + 1))
+        """,
+        "renew",
+    )
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    start = [p.detach().clone() for p in model.parameters()]
+    for times in range(1, 4):
+        renew(model)
+        for now, old in zip(model.parameters(), start, strict=True):
+            torch.testing.assert_close(now.detach(), old + times)
+
+
+def test_a_generator_of_parameters_is_an_argument(learner: Learner) -> None:
+    double, first = learner(
+        """
+        def double(params):
+            for p in params:
+                p.data *= 2
+        def first(items):
+            return next(items), list(items)
+        """,
+        "double",
+        "first",
+    )
+    model = nn.Linear(2, 2)
+    start = model.weight.detach().clone()
+    double(model.parameters())
+    assert torch.equal(model.weight, 2 * start)
+    assert first(n * n for n in range(4)) == (0, [1, 4, 9])
+
+
+def test_recurrent_layers_cross(learner: Learner) -> None:
+    last = learner("def last(model, x):\n    return model(x)[0][:, -1]", "last")
+    model, x = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    torch.testing.assert_close(last(model, x), model(x)[0][:, -1])
+
+
+def test_a_gradient_changed_in_place_stays_the_one_it_was(learner: Learner) -> None:
+    halve, replace = learner(
+        """
+        def halve(params):
+            for p in params:
+                p.grad.mul_(0.5)
+        def replace(params):
+            for p in params:
+                p.grad = p.grad * 0.5
+        """,
+        "halve",
+        "replace",
+    )
+    for change, stays in ((halve, True), (replace, False)):
+        model = nn.Linear(2, 1)
+        model(torch.ones(3, 2)).sum().backward()
+        held, before = model.weight.grad, model.weight.grad.clone()
+        change(list(model.parameters()))
+        assert torch.equal(model.weight.grad, before / 2)
+        assert (model.weight.grad is held) is stays
+
+
+def test_what_cannot_be_sent_spoils_no_later_call(learner: Learner) -> None:
+    import threading
+
+    grow = learner("def grow(model):\n    model.weight.data += 1", "grow")
+    model, unfit = nn.Linear(2, 2), nn.Linear(2, 2)
+    unfit.lock = threading.Lock()
+    grow(model)
+    start = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.mul_(3)
+    with pytest.raises(TypeError, match="pickle"):
+        grow(unfit)
+    grow(model)
+    torch.testing.assert_close(model.weight.detach(), 3 * start + 1)
+
+
+def test_a_copy_of_a_module_calls_the_same_function_of_the_test(learner: Learner) -> None:
+    twice = learner("import copy\ndef twice(model, x):\n    return copy.deepcopy(model)(model(x))", "twice")
+    seen = []
+
+    class Noted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.note = lambda x: seen.append(float(x.sum()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.note(x)
+            return x + 1
+
+    assert torch.equal(twice(Noted(), torch.zeros(2)), torch.full((2,), 2.0))
+    assert seen == [0.0, 2.0]
