@@ -76,7 +76,7 @@ class Mixed(nn.Module):
         self.bias_net = nn.Linear(4, 6)
         self.normalise = nn.Sequential(nn.Linear(6, 6, bias=False), nn.LayerNorm(6))
         self.bn_free = nn.Conv1d(6, 5, 3)
-        self.time = nn.GRUCell(5, 3)
+        self.time = nn.GRU(5, 3)
         self.attend = nn.MultiheadAttention(3, 1)
         self.flow = nn.ModuleList([nn.BatchNorm1d(3), nn.BatchNorm3d(3), nn.Embedding(9, 3)])
         self.mixing_weight = nn.Parameter(torch.ones(3, 2))
@@ -1080,6 +1080,11 @@ USED_UP = Misconception(
     "Nothing was scaled: params was a generator, as `model.parameters()` is, and can be gone through only once.",
     "how often your code loops over params",
 )
+NOT_IN_PLACE = Misconception(
+    "not-in-place",
+    "`.grad` is a new tensor. Whoever holds the old one, as another part of a training loop may, sees no change.",
+    "the difference between `x = x * f` and `x *= f`",
+)
 PARAMETERS_MOVED = Misconception(
     "parameters-moved",
     "Values of parameters changed; only their gradients were to be scaled.",
@@ -1132,21 +1137,23 @@ def _check_clipping(
     parameters: Sequence[nn.Parameter],
     max_norm: float,
     handed: Callable[[list[nn.Parameter]], Iterable[nn.Parameter]] = list,
+    *,
+    in_place: bool = False,
 ) -> None:
     values = [p.detach().clone() for p in parameters]
-    grads = [(p, p.grad.clone()) for p in parameters if p.grad is not None]
+    grads = [(p, p.grad, p.grad.clone()) for p in parameters if p.grad is not None]
     without = [p for p in parameters if p.grad is None]
-    norm = _joint_norm(before for _, before in grads)
+    norm = _joint_norm(before for _, _, before in grads)
     given = handed(list(parameters))
     clip_gradients(given, max_norm)
     if any(p.grad is not None for p in without):
         raise Wrong(NONE_FILLED, seen="a .grad that was None is a tensor", expected="None")
     if not all(torch.equal(p, value) for p, value in zip(parameters, values, strict=True)):
         raise Wrong(PARAMETERS_MOVED, seen="a parameter is not what it was")
-    after = [p.grad for p, _ in grads]
+    after = [p.grad for p, _, _ in grads]
     if any(g is None for g in after):
         raise Wrong(TURNED, seen="a .grad is None now", expected="the gradient, scaled")
-    held = [before for _, before in grads]
+    held = [before for _, _, before in grads]
     if norm <= max_norm:
         if any(not torch.isfinite(g).all() for g in after):
             raise Wrong(
@@ -1159,6 +1166,13 @@ def _check_clipping(
             raise Wrong(SHORT_ONES_SCALED, seen=seen, expected=f"{norm:.6g}, bit for bit as before")
         return
     _check_scaled(after, held, norm, max_norm, once=iter(given) is given)
+    for parameter, object_before, _ in grads:
+        if in_place and parameter.grad is not object_before:
+            raise Wrong(
+                NOT_IN_PLACE,
+                seen="p.grad is another tensor than before",
+                expected="the same, scaled",
+            )
 
 
 def _check_scaled(
@@ -1222,14 +1236,14 @@ def _(clip_gradients: Callable, cases: Sequence[MakeNetwork]) -> None:
     _check_clipping(clip_gradients, alone, 2.5)
 
 
-@check_clip_gradients.part(1, "takes any iterable, and leaves the values alone")
+@check_clip_gradients.part(1, "takes any iterable, works in place, and leaves the values alone")
 def _(clip_gradients: Callable, cases: Sequence[MakeNetwork]) -> None:
     for handed in (iter, tuple):
-        _check_clipping(clip_gradients, _with_gradients(5.0, seed=4), 0.5, handed)
+        _check_clipping(clip_gradients, _with_gradients(5.0, seed=4), 0.5, handed, in_place=True)
     model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)).double()
     for make in (lambda: model, *cases):
         network = make()
         for k, parameter in enumerate(network.parameters()):
             parameter.grad = torch.full_like(parameter, 1.0 + k % 3) if k % 4 else None
-        # a list's iterator can be gone through once, as the generator can, and crosses into another process
-        _check_clipping(clip_gradients, list(network.parameters()), 1.5, iter)
+        parameters = list(network.parameters())
+        _check_clipping(clip_gradients, parameters, 1.5, lambda _, n=network: n.parameters())

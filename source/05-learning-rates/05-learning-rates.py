@@ -568,7 +568,7 @@ from torchvision import models
 check_decay_groups.add_cases(
     resnet18=on_meta(models.resnet18),
     vit_b_16=on_meta(models.vit_b_16),
-    gru=on_meta(lambda: nn.GRUCell(4, 3)),
+    gru=on_meta(lambda: nn.GRU(4, 3, 2)),
 )
 ### END HIDDEN TESTS
 check_decay_groups(decay_groups)

@@ -1613,6 +1613,15 @@ def goes_through_twice(params, max_norm):
                 p.grad.mul_(max_norm / norm)
 
 
+@mutants.wrong("clip_gradients", "not-in-place")
+def new_tensors(params, max_norm):
+    ps = [p for p in params if p.grad is not None]
+    norm = sum(float(p.grad.square().sum()) for p in ps) ** 0.5
+    if norm > max_norm:
+        for p in ps:
+            p.grad = p.grad * (max_norm / norm)
+
+
 @mutants.wrong("clip_gradients", "parameters-moved")
 def scales_the_weights_too(params, max_norm):
     ps = list(params)
