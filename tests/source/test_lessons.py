@@ -3,6 +3,7 @@
 import ast
 import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from nbclient import NotebookClient
 from nbgrader.api import Gradebook
 
-from course import demo, release
+from course import demo, paths, release
 
 OFFLINE_MINUTES = 4
 SCRIPTS = Path(sys.executable).parent
@@ -162,3 +163,15 @@ def test_feedback_hides_hidden_tests(lesson, course_dir):
         graded = (course_dir / "autograded" / student / lesson.name / f"{lesson.name}.ipynb").read_text()
         assert "HIDDEN TESTS" in graded and "add_cases" in graded
         assert "HIDDEN TESTS" not in page and "add_cases" not in page
+
+
+def test_the_table_of_ideas_names_headings_that_there_are():
+    headings: dict[str, set[str]] = {}
+    for path in paths.source().glob("[0-9]*/[0-9]*.py"):
+        found = re.findall(r"^# #+ (.+)$", path.read_text(), re.MULTILINE)
+        headings[path.name[:2]] = set(found)
+    rows = [line.split("|")[1:-1] for line in (paths.source() / "README.md").read_text().splitlines() if "|" in line]
+    named = [(lesson.strip(), one.strip()) for _, lesson, places in rows[2:] for one in places.split(";")]
+    assert len(named) > 30 and {lesson for lesson, _ in named} >= headings.keys()
+    written = [(lesson, place) for lesson, place in named if place != "not written yet"]
+    assert [(lesson, place) for lesson, place in written if place not in headings[lesson]] == []
