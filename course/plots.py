@@ -130,14 +130,16 @@ def stage_costs(stages: Sequence[str], parameters: Sequence[int], memory: Sequen
     """Two bars a stage, input at the top: parameters that are trainable from there on, and bytes a step then holds."""
     figure, (left, right) = panels(2, height=3.6)
     places = np.arange(len(stages))
-    left.barh(places, np.asarray(parameters) / 1e6, color=BEFORE)
+    left.bar_label(left.barh(places, np.asarray(parameters) / 1e6, color=BEFORE), fmt="%.2g", padding=3)
     left.set(yticks=places, yticklabels=stages, xlabel="trainable parameters (millions)")
     left.set_ylabel("unfrozen from")
-    right.barh(places, np.asarray(memory) / MEGABYTE, color=AFTER, hatch="///", edgecolor="white")
+    held = right.barh(places, np.asarray(memory) / MEGABYTE, color=AFTER, hatch="///", edgecolor="white")
+    right.bar_label(held, fmt="%.0f", padding=3)
     right.set(yticks=places, yticklabels=[], xlabel="memory of a step (MB)")
     for axis in (left, right):
         axis.invert_yaxis()
         axis.tick_params(axis="y", length=0)
+        axis.margins(x=0.12)  # room for the figures behind the bars
     return figure
 
 
