@@ -53,6 +53,7 @@ CALLED = {
 }
 KINDS = ("what", "means", "kind")
 LONGEST = 45  # characters of a definition
+NOT_FOR_CLASS = re.compile(r"sex|prostitut|genital|penis")
 
 
 class Entry(NamedTuple):
@@ -73,9 +74,11 @@ def definition_questions(count: int, *, test: int = 0, entries: int = 4, seed: i
 
     Three kinds in turn. "what": What is a hammer? The answer is the definition. "means": Which word means a hand tool
     with a heavy head? The answer is the word. "kind": Which of these is an animal? The answer is the only word in the
-    text that WordNet files under animals; no word of the question need be in the text. Definitions are those of
-    `wordnet_topics` with at most 45 characters, up to the first semicolon and without what stands in brackets; test questions are made of its
-    test definitions alone. The same seed gives the same questions.
+    text that WordNet files under animals; no word of the question need be in the text.
+
+    The definitions are those of `wordnet_topics` that make a plain sentence of at most 45 characters, up to the first
+    semicolon and without what stands in brackets; test questions are made of its test definitions alone. The same
+    seed gives the same questions.
 
     Raises ValueError for `entries` beyond 12, AssetError where a file is missing or damaged.
     """
@@ -101,7 +104,8 @@ def _entries(
     found: dict[str, list[Entry]] = {topic: [] for topic in classes}
     for text, lemma, label in zip(texts, lemmas, labels, strict=True):
         text = " ".join(re.sub(r"\([^)]*\)", "", text).split(";")[0].split()).rstrip(".")
-        if not 10 <= len(text) <= LONGEST or not text[0].isalpha() or "(" in text or lemma.lower() in text.lower():
+        plain = 10 <= len(text) <= LONGEST and text[0].isalpha() and "(" not in text
+        if not plain or lemma.lower() in text.lower() or NOT_FOR_CLASS.search(text):
             continue
         countable = text.startswith(("a ", "an ")) and lemma.islower()
         article = ("an " if lemma[0] in "aeiou" else "a ") if countable else ""
