@@ -103,6 +103,20 @@ def cut_to_the_shortest(batch, pad_id, side):
 
 
 @mutants.wrong("collate", "wrong-length")
+def no_more_than_512(batch, pad_id, side):
+    longest = min(max(len(one["input_ids"]) for one in batch), 512)
+    ids, mask = [], []
+    for one in batch:
+        row = one["input_ids"][:longest]
+        missing = longest - len(row)
+        ids.append(row + [pad_id] * missing if side == "right" else [pad_id] * missing + row)
+        ones, zeros = [1] * len(row), [0] * missing
+        mask.append(ones + zeros if side == "right" else zeros + ones)
+    labels = torch.tensor([one["label"] for one in batch])
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": labels}
+
+
+@mutants.wrong("collate", "wrong-length")
 def always_512(batch, pad_id, side):
     ids, mask = [], []
     for one in batch:
@@ -843,6 +857,18 @@ def pairs_instead_of_dicts(question, context, max_length, stride):
         begin += room - stride
 
 
+@mutants.wrong("qa_windows", "repeated-ids")
+def looks_the_piece_up(question, context, max_length, stride):
+    room, windows, begin = max_length - len(question), [], 0
+    while True:
+        piece = context[begin : begin + room]
+        offset = context.index(piece[0]) if piece else 0
+        windows.append({"input_ids": question + piece, "offset": offset})
+        if begin + room >= len(context):
+            return windows
+        begin += room - stride
+
+
 @mutants.right("qa_windows")
 def by_a_formula(question, context, max_length, stride):
     import math
@@ -947,6 +973,20 @@ def behind_the_question(start_logits, end_logits, offsets, max_answer):
     pairs = [(i, j) for i in range(begin, n) for j in range(i, min(n, i + max_answer))]
     i, j = max(pairs, key=lambda p: float(start_logits[p[0]] + end_logits[p[1]]))
     return places[i][0], places[j][1]
+
+
+@mutants.wrong("best_span", "not-a-span")
+def the_twenty_best_of_each(start_logits, end_logits, offsets, max_answer):
+    starts = start_logits.topk(min(20, len(offsets))).indices.tolist()
+    ends = end_logits.topk(min(20, len(offsets))).indices.tolist()
+    best, answer = None, None
+    for i in starts:
+        for j in ends:
+            if offsets[i] and offsets[j] and i <= j < i + max_answer:
+                score = float(start_logits[i] + end_logits[j])
+                if best is None or score > best:
+                    best, answer = score, (offsets[i][0], offsets[j][1])
+    return answer
 
 
 @mutants.wrong("best_span", "end-before-start")
