@@ -548,7 +548,12 @@ def scores_by_kind(
         values = [np.asarray(by_kind[kind], dtype=float) for kind in kinds]
         means = [100 * one.mean() for one in values]
         errors = [100 * one.std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else 0.0 for one in values]
-        bars = {"color": colour, "hatch": hatch, "edgecolor": "white", "error_kw": {"capsize": 3, "linewidth": 1}}
+        bars: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "error_kw": {"capsize": 3, "linewidth": 1},
+        }
         axis.bar(places, means, width, yerr=errors, label=name, **bars)
     axis.set_xticks(range(len(kinds)), kinds)
     axis.set(ylabel=ylabel, ylim=(0, 103))

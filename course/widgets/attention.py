@@ -28,7 +28,7 @@ def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[i
     return figure
 
 
-def sliders(tokens: Sequence[str], weights: Tensor):  # type: ignore[no-untyped-def]
+def sliders(tokens: Sequence[str], weights: Tensor):
     """The widget alone: the layer, the head, and the token whose view is also drawn as bars."""
     import ipywidgets
 
