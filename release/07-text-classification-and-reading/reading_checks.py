@@ -229,7 +229,7 @@ def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, si
 
 @check_collate.part(1, "pads on the right to the longest text of the batch")
 def _(collate: Callable, cases: Sequence[Any]) -> None:
-    for lengths, pad_id in (((3, 5, 2), 0), ((4, 1, 7, 7, 2), 50256), ((1,), 9)):
+    for lengths, pad_id in (((3, 5, 2), 0), ((4, 1, 7, 7, 2), 50256), ((1,), 9), ((2, 700), 4)):
         _check_batch(collate, _batch(lengths), pad_id, "right")
 
 
@@ -631,6 +631,12 @@ PULLED_BACK = Misconception(
     "shorter than the others.",
     "where the last piece begins",
 )
+REPEATED_IDS = Misconception(
+    "repeated-ids",
+    "Where ids repeat, the windows are cut elsewhere. An id says which token it is, not where it stands: most texts say "
+    "`the` more than once.",
+    "searches for an id in the context, such as `index` and `in`",
+)
 MORE_THAN_ONE = Misconception(
     "more-than-one",
     "This context fits into one window, and more than one came back, or none.",
@@ -727,6 +733,24 @@ def _check_windows(
         raise Wrong(CONTEXT_LOST, seen=spans, expected=f"0 to {context - 1} covered")
 
 
+def _check_repeats(
+    qa_windows: Callable, question: int, context: int, max_length: int, stride: int
+) -> None:
+    """The windows of a context in which the same few ids come again are cut at the same places."""
+    asked, text = list(range(1, question + 1)), list(range(1000, 1000 + context))
+    places = [
+        (_whole(one["offset"]), len(list(one["input_ids"])) - question)
+        for one in qa_windows(asked, text, max_length, stride)
+    ]
+    asked, text = [5] * question, [5 + place % 3 for place in range(context)]
+    windows = list(qa_windows(list(asked), list(text), max_length, stride))
+    expected = [(begin, asked + text[begin : begin + length]) for begin, length in places]
+    found = [(_whole(one["offset"]), [_whole(t) for t in one["input_ids"]]) for one in windows]
+    if found != expected:
+        seen = f"{_short(found)} where ids repeat"
+        raise Wrong(REPEATED_IDS, seen=seen, expected=_short(expected))
+
+
 @check_qa_windows.part(
     1, "puts the whole question in front of pieces of the context, with their offsets"
 )
@@ -754,6 +778,8 @@ def _(qa_windows: Callable, cases: Sequence[Any]) -> None:
     for stride in (5, 6, 1, 0):
         for context in (8, 13, 14, 20):
             _check_windows(qa_windows, 3, context, 10, stride)
+    _check_repeats(qa_windows, 3, 20, 10, 2)
+    _check_repeats(qa_windows, 2, 9, 8, 0)
     for case in cases:
         _check_windows(qa_windows, *case)
 
@@ -965,6 +991,12 @@ def _(best_span: Callable, cases: Sequence[Any]) -> None:
             _check_span(best_span, passage.decoy(end=passage.end), 8)
             passage = _Passage(4, 8, padding=3, first=first, shift=shift).plant(3, 5)
             _check_span(best_span, passage.decoy(start=passage.begin - 1), 8)
+
+    for shift in (0.0, -9.0):  # every word of a long question looks better than the answer
+        passage = _Passage(40, 8, padding=2, shift=shift).plant(1, 3)
+        passage.start_logits[: passage.begin] = 2.0
+        passage.end_logits[: passage.begin] = 2.0
+        _check_span(best_span, passage, 6)
 
 
 @check_best_span.part(1, "never ends before it starts, and weighs start and end together")

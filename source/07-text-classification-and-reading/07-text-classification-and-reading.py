@@ -36,22 +36,9 @@ from reading_checks import (
     check_qa_windows,
     check_sequence_summary,
 )
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    GPT2Config,
-    GPT2LMHeadModel,
-    XLNetConfig,
-    XLNetLMHeadModel,
-)
-from transformers.utils import logging
 
-logging.set_verbosity_error()
 device = pick_device()
 patience = scale.choose(
     offline="all its experiments together take about four minutes on two cores",
@@ -68,6 +55,9 @@ print(f"This notebook computes on {describe(device)} at {scale.current()} scale;
 
 # %% tags=["experiment"]
 scale.experiment()
+from transformers.utils import logging
+
+logging.set_verbosity_error()
 bert, bert_tokenizer = place(load_backbone("bert"), device), load_tokenizer("bert")
 short = "a large feline of the forests"
 long = "a tool " + "with a long handle and a heavy head " * 8
@@ -248,15 +238,19 @@ display(
 # question is what they speak of: an act, an animal, a time, twelve topics in all. The network stays frozen, so its
 # vectors are computed once, and a logistic regression learns to read the topic off them: a *probe*.
 #
-# How many definitions of each topic does it take? Guess the accuracy for 20 of each, and for one. Beside it stands the
-# same network with random weights.
+# First the tools. `read` gives every text to a frozen model, in your batches; `accuracies` fits a probe on a few texts of
+# each class, drawn anew for each seed, and asks it about texts that nobody drew from.
 
 # %% tags=["experiment"]
 size = scale.experiment(
     offline={"pool": 720, "test": 600, "counts": (1, 2, 5, 10, 20), "seeds": 5, "batch": 48},
     quick={"pool": 240, "test": 24, "counts": (1, 3), "seeds": 2, "batch": 12},
-    full={"pool": 20000, "test": 872, "counts": (2, 10, 50, 250, 1000), "seeds": 5, "batch": 64},
+    full={"pool": 4000, "test": 872, "counts": (2, 10, 50, 250), "seeds": 5, "batch": 64},
 )
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
 topics = review_sentences() if size.scale == "full" else wordnet_topics()
 classes = topics.classes
 pool, pool_labels = topics.x_train[: size.pool], topics.y_train[: size.pool]
@@ -330,6 +324,12 @@ def accuracies(vectors: Tensor, per_class: int) -> list[float]:
     return found
 
 
+# %% [markdown]
+# How many definitions of each topic does it take? Guess the accuracy for 20 of each, and for one. Beside it stands the
+# same network with random weights.
+
+# %% tags=["experiment"]
+scale.experiment()
 states = {
     (pretrained, "bert"): read("bert", pool + test_texts, pretrained=pretrained)
     for pretrained in (True, False)
@@ -423,6 +423,15 @@ if spoilt.scale == "offline":
 
 # %% tags=["experiment"]
 scale.experiment()
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    XLNetConfig,
+    XLNetLMHeadModel,
+)
+
 torch.manual_seed(0)
 words = ["the", "cat", "sat", "on", "my", "hat"]
 ids = torch.arange(1, 7).unsqueeze(0)  # x, (1, T)
@@ -898,10 +907,8 @@ check_exact_match_and_f1(exact_match_and_f1)
 #
 # Everything is there: windows, a head, the best span, the measure. We train the head together with the upper layers;
 # the lower ones stay frozen, and what they make of a window is computed once. A window that does not hold the answer
-# is to point at `[CLS]`, for start and for end: *not here*.
-#
-# Beside it the same recipe from random weights. Which of the three kinds of question will the pretrained network answer
-# best, and which worst? And the random one?
+# is to point at `[CLS]`, for start and for end: *not here*. Of several windows the one speaks whose best span beats its
+# own `[CLS]` by most.
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -985,6 +992,12 @@ def sit_exam(
     ]
 
 
+# %% [markdown]
+# Beside it the same recipe from random weights. Which of the three kinds of question will the pretrained network answer
+# best, and which worst? And the random one?
+
+# %% tags=["experiment"]
+scale.experiment()
 readers, losses, results = {}, {}, {}
 training_windows = [
     w for one in train_questions for w in windows_of(one, study.max_length, study.stride)
