@@ -371,10 +371,10 @@ _LANGUAGE = (
         notes="`model.transformer` gives hidden states, `model.lm_head` logits. A text begins and ends "
         "with `<|endoftext|>`.",
         pins={
-            "model.safetensors": ("2587cbc8b8b15b9d84f15578a0263733b923327213a147c258cbabbb456fef23", 2_673_264),
+            "model.safetensors": ("0c47edbfbfc87f9ccc48dd37666d4b2c392ff9705fdeb8ec3a664734361930d4", 2_673_264),
             "config.json": ("96412d56029566991df93ce7e8bf101b9ea2780859b248be5eabd8c3e7332334", 747),
             "tokenizer.json": ("d63803b2a4f2ed2ac363f368d4633763a73c646725f1e7c6e715a1ad69fc9c4a", 262_758),
-            "tokenizer_config.json": ("7f585a2bf53b97ae24f1b404fe1d1805860f1801cd6574999ff3483bc82cb5d0", 378),
+            "tokenizer_config.json": ("413f2899296376f8b6691ed618710a6d10477766f61fedac8969286eeb1c2750", 330),
         },
     ),
     _written(
@@ -390,10 +390,10 @@ _LANGUAGE = (
         notes="`model.transformer` gives hidden states, `model.lm_loss` logits. Texts are padded on the left, and end "
         "with `<sep> <cls>`.",
         pins={
-            "model.safetensors": ("4b1343c53e60abcfbbb1c60d672c1f357483e95fa464b0deb59900f44d409473", 2_782_856),
+            "model.safetensors": ("5066f5065ef274ec60b5e0eb46db59f7bf781738b267976bf24e5f90ed05affa", 2_782_856),
             "config.json": ("019984d509e1c7c15c26b7d97143d70a06da5d6d0c6332b44c68ad23839a6bd8", 694),
             "tokenizer.json": ("31e974f328bb03937584d22c523afee13bb156a2243fb1b29efe296efbef88dd", 267_317),
-            "tokenizer_config.json": ("7477c59e4dafe0c13553f0c0b9fae66119aaf7c55f7925bf7d1823855cdd016e", 581),
+            "tokenizer_config.json": ("2269093a283e2fc400c6c396a6b8c0f172352eb0c173882951d38f4449aa4755", 533),
         },
     ),
     _written(
@@ -409,10 +409,10 @@ _LANGUAGE = (
         accuracy_on="phrases of combinations never seen, translated to the last character",
         notes="`model.model.encoder` reads, `model.model.decoder` writes, and begins with `<pad>`.",
         pins={
-            "model.safetensors": ("62b33a6990f7cdeb056c60ab434f8d501a1e422ae4f3c01898d08baab6fab13f", 2_937_694),
+            "model.safetensors": ("6c2f81bce75d1ca1041c2c664b85ce796411672b88c90b7ba4e461cb95f27396", 2_937_694),
             "config.json": ("9a68ddc1f1b32edd8f0563a2d50693f382add18c9c30adf154345baa3504dbe7", 818),
             "tokenizer.json": ("5931512f2622451138c05d27cff79380fb30bbf8efc43080f0e6aa5b1534cd61", 11_070),
-            "tokenizer_config.json": ("4c407648891ddb92b19b115b96375e8c32385ace27a450ea8c19bb515cda816f", 341),
+            "tokenizer_config.json": ("71e04836633cd7210a036287b207dc02da9f9975e55f8c008d211a5e08220aef", 299),
         },
     ),
 )
@@ -590,7 +590,8 @@ def cards_table() -> str:
         "|---|---|---|---|--:|---|---|---|",
     ]
     for row in cards():
-        own = "not published" if row.accuracy is None else f"{row.accuracy:.1%} ({row.accuracy_on})"
+        measured = row.accuracy_on or "not published"
+        own = measured if row.accuracy is None else f"{row.accuracy:.1%} ({measured})"
         here = "yes" if row.here else "no"
         fields = (row.name, row.title, row.task, row.input, f"{row.size_mb:.1f}", own, row.licence, here)
         rows.append(f"| {' | '.join(fields)} |")
