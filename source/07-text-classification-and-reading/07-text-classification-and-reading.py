@@ -262,8 +262,10 @@ def batches(name: str, texts: Sequence[str]) -> list[tuple[list[int], dict[str, 
     """The texts, as the model's own tokenizer has them, in batches of similar lengths: (which texts, the batch)."""
     tokenizer = load_tokenizer(name)
     ids = [tokenizer(text, truncation=True, max_length=64)["input_ids"] for text in texts]
-    if name == "gpt":  # its tokenizer adds no special token; the end token has read everything
-        ids = [[*one, tokenizer.eos_token_id] for one in ids]
+    if (
+        name == "gpt"
+    ):  # its tokenizer adds no special token; the one there is begins and ends a text
+        ids = [[tokenizer.eos_token_id, *one, tokenizer.eos_token_id] for one in ids]
     order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
     found = []
     for begin in range(0, len(order), size.batch):
@@ -522,7 +524,8 @@ figure = plots.who_looks({title: (words, looks) for title, looks in who.items()}
 # last part of an order is guessed, nobody asks for it. We left its row blank.
 # When nothing is guessed, there is no order, and XLNet looks everywhere.
 #
-# Where may look ends, does look begins: how a trained network spreads its attention $a_{ij}$. Most heads of MiniLM do
+# What a token may look at is one thing, what it does look at another: how a trained network spreads its attention
+# $a_{ij}$. Most heads of MiniLM do
 # something plain, and a few something clear. The figure shows two heads. In a notebook that runs, the sliders below
 # it take you through all of them: find one that looks at the token after.
 
@@ -629,9 +632,28 @@ figure = plots.accuracies(
     },
     chance={how: 1 / len(classes) for how in ("mean", "one token")},
 )
+display(
+    Markdown(
+        "Accuracy in % from pretrained (random) weights: "
+        + "; ".join(
+            f"{name}, {how} {plots.plus_minus(families[how, name, True], 100)} "
+            f"({plots.plus_minus(families[how, name, False], 100)})"
+            for name in ("bert", "gpt", "xlnet")
+            for how in ("mean", "one token")
+        )
+        + "."
+    )
+)
 if size.scale == "offline":
-    for name in ("bert", "gpt", "xlnet"):
-        assert sum(families["mean", name, True]) > sum(families["mean", name, False])
+    for how in ("mean", "one token"):
+        assert min(families[how, "bert", True]) > max(families[how, "bert", False]) + 0.2
+    assert min(families["mean", "bert", True]) > max(families["one token", "bert", True])
+
+# %% [markdown]
+# MiniLM's `[CLS]` knows less than its mean: nobody taught it to speak. That is no law of BERTs. It is what this one was
+# trained for, and a reason to look at how a model was made before you choose the token that speaks for it. Fine-tuning
+# would teach either of them; a probe can only read what is there. Of the small models a probe reads little, with or
+# without training: a random network mixes its words, and a mixture of words is already a hint at the topic.
 
 # %% [markdown]
 # ## Reading
@@ -720,8 +742,8 @@ torch.testing.assert_close(L, F.cross_entropy(both, torch.tensor([[i, j]])))
 # BERT reads question and text in one go, `[CLS] question [SEP] text [SEP]`, and no more than 512 tokens, fewer where
 # memory is short. A long text is cut into *windows*, each behind the whole question. Where do you cut? Wherever it is,
 # an answer may lie across the edge, and is then whole in neither window. So neighbours share some tokens, the *stride*
-# of the libraries. (BERT's first code called something else by that name: how far a window moves on. Half of the web
-# copied it, and has windows that nobody meant.)
+# of the libraries. (BERT's first code called something else by that name: how far a window moves on. Code for
+# both meanings is about.)
 #
 # How long an answer is safe? Let the room behind the question be $r$ tokens, and $s$ of them shared. Windows then begin
 # at $0,\ r-s,\ 2(r-s),\dots$ An answer that starts at token $a$ lies at most $r-s-1$ tokens behind the beginning of the
@@ -1120,5 +1142,5 @@ assert cut_off[longer.stride] <= cut_off[0]
 # K. Clark et al., [What Does BERT Look At?](https://arxiv.org/abs/1906.04341) (2019). Why MiniLM's mean says so much:
 # N. Reimers and I. Gurevych, [Sentence-BERT](https://arxiv.org/abs/1908.10084) (2019).
 #
-# GPT's triangle looked like a handicap here: its tokens never see what comes. It is the one family of the three that can go on
-# where a text ends. What does it say?
+# GPT's triangle looked like a handicap here: its tokens never see what comes. It is also what lets it go on where a text
+# ends. What does it say?
