@@ -530,9 +530,7 @@ def attention(tokens: Sequence[str], maps: Mapping[str, Any], *, view: int | Non
     return figure
 
 
-def scores_by_kind(
-    scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabel: str = "share of questions (%)"
-) -> Figure:
+def scores_by_kind(scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabel: str = "mean score (%)") -> Figure:
     """A group of bars for each kind of question, a bar for each name: the mean in percent over its values, which lie
     in [0, 1], with one standard error of it.
 
