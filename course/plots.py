@@ -486,3 +486,76 @@ def accuracies(
     if len(kinds) > 1:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(kinds), fontsize=9)
     return figure
+
+
+def who_looks(pictures: Mapping[str, tuple[Sequence[str], Any]]) -> Figure:
+    """Who may look at whom: one panel a model, a row for each token, a filled square for each one it depends on.
+
+    pictures: title -> (the tokens, a boolean matrix (T, T): entry i, j says whether what row i gives depends on j).
+    """
+    figure, axes = panels(len(pictures), width=3.0 * len(pictures), height=3.5)
+    for axis, (title, (tokens, looks)) in zip(axes, pictures.items(), strict=True):
+        axis.imshow(np.asarray(looks, dtype=float), cmap="Blues", vmin=0, vmax=1.5)
+        places = range(len(tokens))
+        axis.set_xticks(list(places), tokens, rotation=90, fontsize=9)
+        axis.set_yticks(list(places), tokens if axis is axes[0] else [], fontsize=9)
+        axis.set_xticks([place - 0.5 for place in places], minor=True)
+        axis.set_yticks([place - 0.5 for place in places], minor=True)
+        axis.grid(which="minor", color="white", linewidth=1.5)
+        axis.tick_params(which="both", length=0)
+        axis.spines[:].set_visible(False)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("may look at")
+    axes[0].set_ylabel("this token")
+    return figure
+
+
+def attention(tokens: Sequence[str], maps: Mapping[str, Any], *, view: int | None = None) -> Figure:
+    """How each token (a row) spreads its attention over all (columns); dark is much. Rows sum to 1.
+
+    maps: title -> weights (T, T). view: the row that is drawn again as bars, beside a single map.
+    """
+    figure, axes = panels(len(maps) + (view is not None), width=4.2 * (len(maps) + (view is not None)), height=4.0)
+    for axis, (title, weights) in zip(axes, maps.items(), strict=False):
+        axis.imshow(np.asarray(weights), cmap="Blues", vmin=0, vmax=1)
+        axis.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=9)
+        axis.set_yticks(range(len(tokens)), tokens, fontsize=9)
+        axis.tick_params(length=0)
+        axis.set(xlabel="looks at", title=title)
+    axes[0].set_ylabel("token")
+    if view is not None:
+        row = np.asarray(next(iter(maps.values())))[view]
+        axes[-1].barh(range(len(tokens)), row, color=BEFORE)
+        axes[-1].set_yticks(range(len(tokens)), tokens, fontsize=9)
+        axes[-1].invert_yaxis()
+        axes[-1].set(xlabel="share of its attention", title=f"what “{tokens[view]}” looks at", xlim=(0, 1))
+    return figure
+
+
+def scores_by_kind(scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabel: str = "mean score (%)") -> Figure:
+    """A group of bars for each kind of question, a bar for each name: the mean in percent over its values, which lie
+    in [0, 1], with one standard error of it.
+
+    scores: name -> kind -> one value for each question.
+    """
+    kinds = list(next(iter(scores.values())))
+    figure, (axis,) = panels(1, width=7.2, height=3.4)
+    width = 0.8 / len(scores)
+    for number, ((colour, _, _), hatch, (name, by_kind)) in enumerate(
+        zip(LINES, HATCHES, scores.items(), strict=False)
+    ):
+        places = [place + (number - (len(scores) - 1) / 2) * width for place in range(len(kinds))]
+        values = [np.asarray(by_kind[kind], dtype=float) for kind in kinds]
+        means = [100 * one.mean() for one in values]
+        errors = [100 * one.std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else 0.0 for one in values]
+        bars: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "error_kw": {"capsize": 3, "linewidth": 1},
+        }
+        axis.bar(places, means, width, yerr=errors, label=name, **bars)
+    axis.set_xticks(range(len(kinds)), kinds)
+    axis.set(ylabel=ylabel, ylim=(0, 103))
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

@@ -7,7 +7,9 @@ Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
 """
 
 from course.data.images import ImageData, digits, fashion_mnist, new_clothes, of_classes, printed_letters, seen_clothes
+from course.data.reading import Question, ReadingData, definition_questions, review_sentences, squad
 from course.data.text import Definition, DefinitionData, TextData, wordnet_definitions, wordnet_topics
+from course.data.translation import Pair, PairData, quantities
 from course.data.verified import AssetError
 
 __all__ = [
@@ -15,13 +17,21 @@ __all__ = [
     "Definition",
     "DefinitionData",
     "ImageData",
+    "Pair",
+    "PairData",
+    "Question",
+    "ReadingData",
     "TextData",
+    "definition_questions",
     "digits",
     "fashion_mnist",
     "new_clothes",
     "of_classes",
     "printed_letters",
+    "quantities",
+    "review_sentences",
     "seen_clothes",
+    "squad",
     "wordnet_definitions",
     "wordnet_topics",
 ]
