@@ -7,21 +7,28 @@ Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
 """
 
 from course.data.images import ImageData, digits, fashion_mnist, new_clothes, of_classes, printed_letters, seen_clothes
+from course.data.scenes import IGNORED, SceneData, Scenes, drawn_scenes, penn_fudan, voc
 from course.data.text import Definition, DefinitionData, TextData, wordnet_definitions, wordnet_topics
 from course.data.verified import AssetError
 
 __all__ = [
+    "IGNORED",
     "AssetError",
     "Definition",
     "DefinitionData",
     "ImageData",
+    "SceneData",
+    "Scenes",
     "TextData",
     "digits",
+    "drawn_scenes",
     "fashion_mnist",
     "new_clothes",
     "of_classes",
+    "penn_fudan",
     "printed_letters",
     "seen_clothes",
+    "voc",
     "wordnet_definitions",
     "wordnet_topics",
 ]
