@@ -46,9 +46,7 @@ def precision_and_recall(
     return hits / torch.arange(1, len(finds) + 1), hits / max(things, 1)
 
 
-def average_precision(
-    found: Sequence[Found], truth: Sequence[Truth], classes: int, *, threshold: float = 0.5
-) -> float:
+def average_precision(found: Sequence[Found], truth: Sequence[Truth], classes: int, *, threshold: float = 0.5) -> float:
     """The area under precision over recall, in the mean over the classes that occur in `truth`: in [0, 1].
 
     Precision at a recall is the best at that recall or a higher one (Pascal VOC since 2010). `found` and `truth` as

@@ -442,7 +442,10 @@ def gains(
 
 
 def accuracies(
-    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], *, chance: Mapping[str, float] | None = None
+    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    *,
+    chance: Mapping[str, float] | None = None,
+    xlabel: str = "accuracy (%)",
 ) -> Figure:
     """One panel a group, one row a name, one marker a kind: mean accuracy over seeds, and one standard deviation.
 
@@ -473,7 +476,7 @@ def accuracies(
         if chance and title in chance:
             axis.axvline(100 * chance[title], color=LAW, linestyle=":", linewidth=1)
             axis.annotate("chance", (100 * chance[title], -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
-        axis.set(xlabel="accuracy (%)", yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
+        axis.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
         axis.set_ylim(-0.7, len(names) - 0.5)
         axis.set_title(title)
         axis.grid(axis="y", color="#dddddd", linewidth=0.8)
@@ -487,7 +490,7 @@ def accuracies(
 
 
 def framed(axis: Axes, image: Tensor, boxes: Tensor, names: Sequence[str] = (), *, colour: str = "#E69F00") -> None:
-    """A picture uint8 (C, H, W) with boxes (K, 4) x1, y1, x2, y2 in pixels around what is in it, each under its name."""
+    """A picture uint8 (C, H, W) with boxes (K, 4) x1, y1, x2, y2 in pixels around what is in it, under names."""
     height, width = image.shape[-2:]
     pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
     # A pixel's square reaches from its number to the next one, as continuous coordinates have it.

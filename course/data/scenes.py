@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -69,10 +70,10 @@ def drawn_scenes(train: int = 96, test: int = 80, *, side: int = 64, seed: int =
     """One to three photos of clothes on a cloudy gray ground, `side` pixels wide and high, drawn by rule.
 
     The photos are the shipped ones of four kinds of Fashion-MNIST that no small model of the zoo has seen: training
-    photos for `train`, test photos for `test`. Each is enlarged or shrunk to 20 to 32 pixels, cut out along its outline,
-    and put where it overlaps the boxes of others by an IoU of 0.1 at most; what comes later lies on top. Boxes frame
-    the whole thing, hidden parts too. In the masks a border two pixels wide along each outline is `IGNORED`, as in
-    Pascal VOC. The same arguments give the same scenes.
+    photos for `train`, test photos for `test`. Each is enlarged or shrunk to 20 to 32 pixels, cut out along its
+    outline, and put where it overlaps the boxes of others by an IoU of 0.1 at most; what comes later lies on top.
+    Boxes frame the whole thing, hidden parts too. In the masks a border two pixels wide along each outline is
+    `IGNORED`, as in Pascal VOC. The same arguments give the same scenes.
     """
     photos = of_classes(fashion_mnist(full=False), DRAWN_KINDS)
     return SceneData(
@@ -88,7 +89,9 @@ def _drawn(photos: Tensor, labels: Tensor, count: int, side: int, seed: int) -> 
     rng = np.random.default_rng(seed)
     scenes = [_scene(photos, labels, side, rng) for _ in range(count)]
     images, boxes, kinds, masks = zip(*scenes, strict=True)
-    return Scenes(torch.from_numpy(np.stack(images))[:, None], list(boxes), list(kinds), torch.from_numpy(np.stack(masks)))
+    return Scenes(
+        torch.from_numpy(np.stack(images))[:, None], list(boxes), list(kinds), torch.from_numpy(np.stack(masks))
+    )
 
 
 def _scene(
@@ -155,8 +158,8 @@ def penn_fudan(side: int = 256, folder: Path | None = None) -> SceneData:
     """170 street photos with 345 pedestrians (Wang, Shi, Song and Shen 2007): one class, 120 photos to train on.
 
     Downloaded once (54 MB) into `folder`, else the user's cache, unless the archive's folder is there already. Each
-    person's mask gives a box. Every picture is stretched to `side` x `side` pixels, boxes and masks with it. 50 photos from
-    all places are for testing. Raises AssetError where it cannot be had.
+    person's mask gives a box. Every picture is stretched to `side` x `side` pixels, boxes and masks with it. 50 photos
+    from all places are for testing. Raises AssetError where it cannot be had.
     """
     root = (folder or cache_folder()) / "PennFudanPed"
     if not root.is_dir():
@@ -199,8 +202,8 @@ def _fetch_penn_fudan(folder: Path) -> None:
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         archive.unlink(missing_ok=True)
         raise AssetError(
-            f"Penn-Fudan could not be fetched into {folder} ({reason(error)}), so there is nothing to train on; connect "
-            "to the network and try again, or take drawn scenes: `drawn_scenes()`."
+            f"Penn-Fudan could not be fetched into {folder} ({reason(error)}), so there is nothing to train on; "
+            "connect to the network and try again, or take drawn scenes: `drawn_scenes()`."
         ) from error
 
 
@@ -226,22 +229,21 @@ VOC_CLASSES = (
 )
 
 
-def voc(year: str = "2007", side: int = 256, folder: Path | None = None, *, download: bool = True) -> SceneData:
+def voc(year: str = "2007", side: int = 256, folder: Path | None = None) -> SceneData:
     """Pascal VOC's photos that have masks, of 20 classes (Everingham et al. 2010): 209 train and 213 val in 2007.
 
     torchvision downloads it (0.5 GB for 2007, 2 GB for 2012), checks its MD5 and reads it. Boxes come from the
-    annotations: VOC counts pixels from 1 and includes both ends, so that x1 - 1 .. x2 is where a box lies. Every picture
-    is stretched to `side` x `side` pixels. Raises AssetError where it cannot be had.
+    annotations: VOC counts pixels from 1 and includes both ends, so a box lies from x1 - 1 to x2. Every picture is
+    stretched to `side` x `side` pixels. Raises AssetError where it cannot be had.
     """
     from torchvision.datasets import VOCSegmentation
 
     root = folder or cache_folder() / "voc"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        splits = [
-            VOCSegmentation(root, year=year, image_set=split, download=download and number == 0)
-            for number, split in enumerate(("train", "val"))
-        ]
+        if not (root / "VOCdevkit" / f"VOC{year}").is_dir():  # torchvision would unpack it again each time
+            VOCSegmentation(root, year=year, image_set="train", download=True)
+        splits = [VOCSegmentation(root, year=year, image_set=split) for split in ("train", "val")]
     except (OSError, RuntimeError) as error:
         raise AssetError(
             f"Pascal VOC {year} could not be fetched into {root} ({reason(error)}), so there is nothing to train on; "
@@ -251,7 +253,9 @@ def voc(year: str = "2007", side: int = 256, folder: Path | None = None, *, down
     def read(photo: str, mask: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         annotation = Path(photo).parents[1] / "Annotations" / f"{Path(photo).stem}.xml"
         boxes, labels = _voc_boxes(annotation)
-        return _fitted(np.array(_opened(Path(photo)).convert("RGB")), boxes, labels, np.array(_opened(Path(mask))), side)
+        return _fitted(
+            np.array(_opened(Path(photo)).convert("RGB")), boxes, labels, np.array(_opened(Path(mask))), side
+        )
 
     train, val = (_stacked([read(*paths) for paths in zip(s.images, s.masks, strict=True)]) for s in splits)
     return SceneData(
@@ -275,7 +279,7 @@ def _voc_boxes(annotation: Path) -> tuple[Tensor, Tensor]:
     return torch.tensor(corners, dtype=torch.float32).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64)
 
 
-def _opened(path: Path):  # type: ignore[no-untyped-def]
+def _opened(path: Path) -> Any:
     from PIL import Image
 
     return Image.open(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from IPython.core.getipython import get_ipython
@@ -32,7 +33,7 @@ def suppression(
     return figure
 
 
-def slider(image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress):  # type: ignore[no-untyped-def]
+def slider(image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress) -> Any:
     """The widget alone: a slider from 0 to 1, and the picture at its threshold."""
     import ipywidgets
 

@@ -324,6 +324,18 @@ def with_gammas(images, targets, alpha, generator):
 
 
 @mutants.right("mixup")
+def forks_the_global_one(images, targets, alpha, generator):
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        share = torch.distributions.Beta(float(alpha), float(alpha)).sample()
+        order = torch.randperm(len(images))
+    return torch.lerp(images[order], images, share.to(images.dtype)), torch.lerp(
+        targets[order], targets, share.to(targets.dtype)
+    )
+
+
+@mutants.right("mixup")
 def with_pythons_random(images, targets, alpha, generator):
     import random
 
@@ -977,6 +989,14 @@ def a_column_of_places(boxes, scores, threshold):
     return kept[:, None] if len(kept) else kept
 
 
+@mutants.wrong("nms", "not-indices")
+def thirty_two_bits(boxes, scores, threshold):
+    from torchvision.ops import nms
+
+    kept = nms(boxes, scores, threshold)
+    return kept.int() if len(kept) else kept
+
+
 @mutants.wrong("nms", "inputs-changed")
 def marks_scores_in_place(boxes, scores, threshold):
     from torchvision.ops import box_iou
@@ -1026,9 +1046,8 @@ def recursive(boxes, scores, threshold):
         if not order:
             return []
         best, *others = order
-        return [best] + rest(
-            [i for i in others if not box_iou(boxes[[best]], boxes[[i]]).item() > threshold]
-        )
+        others = [i for i in others if not box_iou(boxes[[best]], boxes[[i]]).item() > threshold]
+        return [best, *rest(others)]
 
     found = rest(sorted(range(len(scores)), key=lambda i: scores[i].item(), reverse=True))
     return torch.tensor(found).long()
@@ -1203,8 +1222,7 @@ def one_call(logits, mask, ignore_index):
 
 @mutants.right("masked_pixel_loss")
 def rows_that_count(logits, mask, ignore_index):
-    n, c, h, w = logits.shape
-    rows, labels = logits.permute(0, 2, 3, 1).reshape(-1, c), mask.flatten()
+    rows, labels = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1]), mask.flatten()
     keep = (labels != ignore_index).nonzero().squeeze(1)
     picked = rows[keep].log_softmax(1)[torch.arange(len(keep)), labels[keep]]
     return -picked.sum() / len(keep)
