@@ -17,7 +17,7 @@ Suppress = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def suppression(
-    image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress, *, thresholds: Sequence[float] = (0.05, 0.3, 0.6, 0.95)
+    image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress, *, thresholds: Sequence[float] = (0.05, 0.3, 0.6, 0.9)
 ) -> Figure | None:
     """The boxes that `nms` keeps, drawn on the picture: at a few thresholds, and below that with a slider to move.
 

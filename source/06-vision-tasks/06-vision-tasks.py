@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from course import plots, scale, training
 from course.data import IGNORED, Scenes, drawn_scenes, new_clothes, penn_fudan
+from course.data.scenes import boxes_of_masks
 from course.detection import average_precision
 from course.device import describe, pick_device, place
 from course.models import load_backbone, preprocess
@@ -263,8 +264,9 @@ display(
 # Back to the boot and its box. A box is four numbers, $x_1, y_1, x_2, y_2$: its left, upper, right and lower edge. They are
 # *continuous*: the picture reaches from 0 to its width $W$, and the first pixel from 0 to 1, so a box from 2 to 5 is 3 wide
 # and covers the pixels 2, 3 and 4. That sounds like a detail. Pascal VOC, from which a generation learnt, numbers its
-# pixels from 1 and names the first and the last; there the same box is called 3 to 5. Half of the ones that are added and
-# subtracted in old detection code come from there, and half of these are wrong.
+# pixels from 1 and names the first and the last; there the same box is called 3 to 5. Many of the ones that are added and
+# subtracted in detection code come from there, and have outlived it. COCO, which came after it, writes $x_1, y_1$, width and
+# height. Nothing in four numbers says which of the three they are: *xyxy* taken for *xywh* raises no error either.
 #
 # Mirror the picture, and what was $x$ from the left border is now $x$ from the right border.
 #
@@ -333,7 +335,8 @@ for axis, (title, image, framed) in zip(axes, panels, strict=True):
 #
 # 1 for equal boxes, 0 for boxes that do not meet, and the same number when the picture is enlarged. The overlap is a box
 # itself: it begins at the larger of the two left edges and ends at the smaller of the two right ones, and likewise from
-# top to bottom. Where it would end before it begins there is none. Guess before you compute: a box is 10 wide and 10 high,
+# top to bottom. Where it would end before it begins there is none; mind that two negative sides have a positive product.
+# Guess before you compute: a box is 10 wide and 10 high,
 # and another is the same, two pixels to the right and two pixels down. What is their IoU?
 
 # %%
@@ -1034,4 +1037,38 @@ display(
 )
 
 # %% [markdown]
+# ## Real streets
+#
+# With `COURSE_SCALE=full` this notebook does the same with photos. `load_backbone("resnet")` is then ResNet-18, pretrained on
+# ImageNet; its stages have the names that `Trunk` asks for. The scenes are Penn-Fudan's 170 photos of streets with
+# pedestrians. Nobody drew boxes there. There is a mask that numbers the people, and a box is the first and the last column
+# and row of each number. In continuous coordinates the last column is covered to its end, so here a one is added, and rightly:
+
+# %%
+people = torch.tensor([[0, 0, 2, 2, 2], [1, 0, 2, 2, 2], [1, 1, 0, 0, 2]])
+print(boxes_of_masks(people).tolist())
+
+# %% [markdown]
+# `voc()` from `course.data` gives Pascal VOC in the same form, with twenty kinds and a seam of 255 around every thing; put
+# it where `penn_fudan(side)` stands. A street for a car that drives itself, Cityscapes, has thirty kinds and a mask for each
+# pixel of five thousand photos; one such mask took an hour and a half to paint. A scan has a mask that a doctor painted, and
+# a second doctor would have painted another. That is why so few labels must do, and why the trunk is not trained from
+# nothing.
+#
 # ## The next door
+#
+# Give the detector more scenes (`size.scenes`, up to what `data.train` holds) and see whether the random trunk catches up. Turn
+# the focal loss into a plain one and count the boxes. Let half of the *clothes* in the scenes look the other way, and ask
+# again what a flip is worth.
+#
+# Mixup is by H. Zhang and others: [mixup: Beyond Empirical Risk Minimization](https://arxiv.org/abs/1710.09412) (2018). A
+# detector that asks each cell for its edges is [FCOS](https://arxiv.org/abs/1904.01355) (Z. Tian and others 2019); the loss
+# for cells that see nothing is in [Focal Loss for Dense Object Detection](https://arxiv.org/abs/1708.02002) (T.-Y. Lin and
+# others 2017), the IoU that has a gradient for boxes apart in
+# [Generalized Intersection over Union](https://arxiv.org/abs/1902.09630) (H. Rezatofighi and others 2019). The U is in
+# [U-Net: Convolutional Networks for Biomedical Image Segmentation](https://arxiv.org/abs/1505.04597) (O. Ronneberger and
+# others 2015). torchvision has trained detectors and segmenters, and its tutorial
+# [fine-tunes one on Penn-Fudan](https://docs.pytorch.org/tutorials/intermediate/torchvision_tutorial.html).
+#
+# All our pictures had one size. A sentence of three words and one of thirty are to sit in one batch too. What stands in the
+# gap must not count, and you have just written a loss that knows how. But will the network know?

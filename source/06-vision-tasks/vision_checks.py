@@ -1646,6 +1646,7 @@ def _(dice: Callable, cases: Sequence[tuple[int, int]]) -> None:
     right = left.flip(-1)
     nothing, everything, one = torch.zeros(5, 8), torch.ones(5, 8), torch.zeros(5, 8)
     one[2, 1] = 1
+    another = one.roll(1)
     masks = [
         (left, left),
         (left, right),
@@ -1654,6 +1655,7 @@ def _(dice: Callable, cases: Sequence[tuple[int, int]]) -> None:
         (everything, left),
         (one, left),
         (one, one),
+        (one, another),
     ]
     _check_dices(dice, masks)
 

@@ -1310,6 +1310,12 @@ def a_little_above_and_below(pred, target):
     return ((2 * (a * b).sum() + 0.01) / (a.sum() + b.sum() + 0.01)).item()
 
 
+@mutants.wrong("dice", "smoothed")
+def a_ten_thousandth(pred, target):
+    a, b = pred.double(), target.double()
+    return ((2 * (a * b).sum() + 1e-4) / (a.sum() + b.sum() + 1e-4)).item()
+
+
 @mutants.wrong("dice", "rows-averaged")
 def row_by_row(pred, target):
     a, b = pred.double(), target.double()
