@@ -254,9 +254,21 @@ display(
         + " points."
     )
 )
+if few.scale == "offline":
+    assert all(training.mean_and_spread(gain[way])[0] < 0.05 for way in ways)
+    assert sum(right["mixed, labels not"]) < sum(right["mixed"])
 
 # %% [markdown]
-# TODO
+# Look at the spreads first. Where a gain is smaller than its spread over the seeds, this experiment has found none. Nearly
+# every training script mirrors, shifts or mixes, and with fifty photos and a pretrained network it bought us nothing that we
+# can see. Those who found that mixup helps trained from random weights, for hundreds of epochs, on a thousand times as many
+# photos.
+#
+# Two of the four lean the other way. Each test photo stands in the middle of its frame, and so does each training photo. To
+# shift them teaches the network to cope with what never comes, out of a budget of fifty photos. An augmentation is a claim
+# about the world: that the change leaves the label alone, and that such pictures will come. It is worth what the claim is
+# worth. The other is the mistake: against mixed labels, labels that were not mixed with the images cost points, and the code
+# ran without a word.
 
 # %% [markdown]
 # ## Where: the label moves
@@ -492,9 +504,9 @@ def detection_loss(logits: Tensor, boxes: Tensor, kinds: Tensor, wanted: Tensor)
 
 
 # %% [markdown]
-# ## One thing, found nine times
+# ## One thing, found many times
 #
-# Train it on a few scenes, and look at what it says of one that it has not seen. Everything with a score above 0.05 is
+# Train it on a few scenes, and look at what it says of one that it has not seen. Everything with a score above 0.3 is
 # drawn. Two things stand in the scene, or one, or three. How many boxes do you expect?
 
 # %% tags=["experiment"]
@@ -575,22 +587,24 @@ def fit_detector(
     return model.eval()
 
 
-def raw_finds(model: Detector, inputs: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each picture every box with a score above 0.05, its score, and its kind."""
+def raw_finds(
+    model: Detector, inputs: Tensor, *, least: float = 0.05
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """For each picture every box with a score above `least`, its score, and its kind."""
     found = []
     with torch.no_grad():
         for batch in inputs.split(50):
             logits, edges = (part.float().cpu() for part in model(batch.to(device)))
             for scores, box in zip(logits.sigmoid(), boxes_from(cells, edges, step), strict=True):
                 best, kind = scores.max(dim=1)
-                sure = best > 0.05
+                sure = best > least
                 found.append((box[sure], best[sure], kind[sure]))
     return found
 
 
 detector = fit_detector("pretrained", seed=0)
-everything = raw_finds(detector, test_inputs)
-crowded = max(range(len(data.test)), key=lambda i: (len(data.test.boxes[i]), len(everything[i][0])))
+everything = raw_finds(detector, test_inputs, least=0.0 if size.scale == "quick" else 0.3)
+crowded = max(range(len(data.test)), key=lambda i: len(data.test.boxes[i]))
 boxes, scores, _ = everything[crowded]
 figure, (left, right) = plots.panels(2, width=5.6, height=2.9)
 plots.framed(left, data.test.images[crowded], data.test.boxes[crowded])
@@ -604,6 +618,8 @@ display(
         f"Over all test scenes: {true_per_scene:.1f} things a scene, and **{per_scene:.0f}** boxes."
     )
 )
+if size.scale == "offline":
+    assert per_scene > 3 * true_per_scene
 
 # %% [markdown]
 # Each thing is found by every cell near its middle, and rightly so: that is what we asked for. We want the best box of
@@ -664,7 +680,7 @@ check_nms(nms)
 # %% tags=["experiment"]
 scale.experiment()
 figure = suppression(data.test.images[crowded], boxes, scores, nms)
-kept = {threshold: len(nms(boxes, scores, threshold)) for threshold in (0.05, 0.3, 0.6, 0.95)}
+kept = {threshold: len(nms(boxes, scores, threshold)) for threshold in (0.05, 0.3, 0.6, 0.9)}
 assert sorted(kept.values()) == list(kept.values()), (
     "a higher threshold keeps more: see the card of nms"
 )
@@ -712,11 +728,11 @@ display(
     )
 )
 if size.scale == "offline":
-    assert min(precision["pretrained"]) > max(precision["random"])
+    assert sum(precision["pretrained"]) > sum(precision["random"]) + 0.08 * size.seeds
     assert doubles < precision["pretrained"][0] - 0.1
 
 # %% [markdown]
-# It had seen none of these kinds, no ground and never two things at once, and it is ahead with every seed. What carries
+# It had seen none of these kinds, no ground and never two things at once, and it is far ahead. What carries
 # over is not the coats. It is edges, corners, the weave of a cloth, a heel: what the first stages see. (Both use the
 # learning rates that we found for them by hand.)
 #
@@ -748,10 +764,17 @@ display(
 )
 if size.scale == "offline":
     lost = [a - b for a, b in zip(flips["with boxes"], flips["boxes forgotten"], strict=True)]
-    assert min(lost) > 0
+    assert training.mean_and_spread(lost)[0] > 0.05
+    assert sum(flips["with boxes"]) < sum(flips["no flip"]) + 0.05 * size.seeds
 
 # %% [markdown]
-# TODO flips
+# Boxes that stay behind take back most of what the pretrained trunk had given. The loss still fell, and nothing else showed
+# that anything was wrong. That is what you would have taught the network with the one line at the top.
+#
+# And the flip that is right? It brings nothing that shows, and leans the other way. Look at the shoes: every toe points to
+# the left. Whoever took Fashion-MNIST's photos laid all shoes down alike. A mirrored shoe is a picture that no test will
+# show, and some of a small budget went into it. In a street people walk both ways, and a flip is two photos for one. In a
+# scan of a chest it moves the heart to the right side, and that is another patient.
 
 # %% [markdown]
 # ## Which pixels: the label is a picture
@@ -995,6 +1018,10 @@ display(
         f"**{plots.plus_minus(last['random'], 1, 2)}**."
     )
 )
+if seg.scale == "offline":
+    first = {start: sum(curve[0] for curve in runs) for start, runs in curves.items()}
+    assert first["pretrained"] > first["random"]
+    assert sum(last["pretrained"]) > 0.35 * seg.seeds
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -1010,7 +1037,13 @@ for axis, title in zip(axes[:4], ("scene", "truth", *rates), strict=True):
     axis.set_title(title, loc="center")
 
 # %% [markdown]
-# TODO seg
+# The pretrained trunk is ahead from the first point on. Later the bands come together, and with so few seeds the end tells
+# little. It was clearer for boxes, and a reason is at hand: a scene has two boxes, and four thousand labelled pixels. Where
+# labels are rich, there is less to bring along. Look at the paintings too: the outlines are good, and what is wrong is the
+# kind, often half a dress and half a pullover in one thing. A pixel decides for itself, and asks no neighbour.
+#
+# One mistake is left to be seen. 255 is no class, and a loss that is not told so raises an error. The quick repair is to call
+# the seams background; they are thin. How much less will the network paint, in percent of what there is to paint?
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -1035,6 +1068,14 @@ display(
         "; ".join(f"{way}: {plots.plus_minus(share, 100)} %" for way, share in shares.items()) + "."
     )
 )
+if seg.scale == "offline":
+    assert sum(shares["seams as background"]) < sum(shares["seams ignored"]) - 0.1 * seg.seeds
+
+# %% [markdown]
+# What there is to paint counts the seams too; a perfect network that stops at them would not reach 100 %. But see how the
+# ignored label was counted, and what came of it. The seam is thin and the things are small: it is a large share of them, and
+# with it goes what the network dares to call a thing. It was taught that whatever looks like an edge is none. The loss fell,
+# the picture looks tidy, and everything is smaller than it is. A doctor measures a tumour's size on such a picture.
 
 # %% [markdown]
 # ## Real streets
