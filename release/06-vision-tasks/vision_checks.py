@@ -481,6 +481,8 @@ def _flip(function: Callable, image: Tensor, boxes: Tensor) -> tuple[Tensor, Ten
     given = image.clone(), boxes.clone()
     try:
         value = function(*given)
+    except NotImplementedError:  # a stub's, which is a RuntimeError too
+        raise
     except (RuntimeError, IndexError, ValueError) as error:
         if len(boxes) == 0:
             raise Wrong(
@@ -727,6 +729,8 @@ def _ask_iou(box_iou: Callable, a: Tensor, b: Tensor) -> Tensor:
     shape = (len(a), len(b))
     try:
         value = box_iou(a.clone(), b.clone())
+    except NotImplementedError:  # a stub's, which is a RuntimeError too
+        raise
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         if 0 in shape:
             raise Wrong(
@@ -1032,6 +1036,8 @@ def _ask_nms(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> 
     empty = len(boxes) == 0
     try:
         value = nms(boxes.clone(), scores.clone(), threshold)
+    except NotImplementedError:  # a stub's, which is a RuntimeError too
+        raise
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         if empty:
             raise Wrong(
@@ -1328,7 +1334,7 @@ def _wrong_pixel_losses(
             moved = torch.where(safe > ignore, safe - 1, safe).clamp(max=less.shape[1] - 1)
             known.append((IGNORED_AS_CLASS, (_pixel_losses(less, moved) * counted).sum() / number))
     known.append((SOFTMAX_TWICE, (_pixel_losses(x.softmax(1), safe) * counted).sum() / number))
-    for dim in (0, 2, 3):
+    for dim in (dim for dim in (0, 2, 3) if x.shape[dim] > 1):
         picked = -x.log_softmax(dim).gather(1, safe[:, None])[:, 0]
         known.append((WRONG_DIM, (picked * counted).sum() / number))
     flat = F.cross_entropy(x.reshape(-1, classes), safe.reshape(-1), reduction="none").view_as(each)
@@ -1590,6 +1596,8 @@ def _check_dices(
     for pred, target in masks:
         try:
             value = dice(pred.clone(), target.clone())
+        except NotImplementedError:  # a stub's, which is a RuntimeError too
+            raise
         except (RuntimeError, TypeError) as error:
             plain = f"{type(error).__name__}: {error} (for {pred.dtype} and {target.dtype})"
             raise Wrong(DTYPE_REFUSED, seen=plain, expected="a number") from error
