@@ -444,7 +444,10 @@ def gains(
 
 
 def accuracies(
-    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], *, chance: Mapping[str, float] | None = None
+    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    *,
+    chance: Mapping[str, float] | None = None,
+    xlabel: str = "accuracy (%)",
 ) -> Figure:
     """One panel a group, one row a name, one marker a kind: mean accuracy over seeds, and one standard deviation.
 
@@ -475,7 +478,7 @@ def accuracies(
         if chance and title in chance:
             axis.axvline(100 * chance[title], color=LAW, linestyle=":", linewidth=1)
             axis.annotate("chance", (100 * chance[title], -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
-        axis.set(xlabel="accuracy (%)", yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
+        axis.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
         axis.set_ylim(-0.7, len(names) - 0.5)
         axis.set_title(title)
         axis.grid(axis="y", color="#dddddd", linewidth=0.8)
@@ -558,4 +561,49 @@ def scores_by_kind(scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
     axis.set_xticks(range(len(kinds)), kinds)
     axis.set(ylabel=ylabel, ylim=(0, 103))
     axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def framed(axis: Axes, image: Tensor, boxes: Tensor, names: Sequence[str] = (), *, colour: str = "#E69F00") -> None:
+    """A picture uint8 (C, H, W) with boxes (K, 4) x1, y1, x2, y2 in pixels around what is in it, under names."""
+    height, width = image.shape[-2:]
+    pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
+    # A pixel's square reaches from its number to the next one, as continuous coordinates have it.
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+    axis.axis("off")
+    for number, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        frame = plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="black", linewidth=3.2)
+        axis.add_patch(frame)
+        axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
+        if number < len(names):
+            axis.text(
+                min(x1, 0.62 * width),
+                max(y1, 0.1 * height),
+                names[number],
+                fontsize=7,
+                va="bottom",
+                color="black",
+                bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0},
+            )
+
+
+def labelled(axis: Axes, masks: Tensor, ignored: int) -> None:
+    """A mask (H, W) of labels: 0 is black, each class has a colour, ignored pixels are white."""
+    from matplotlib.colors import ListedColormap
+
+    colours = ["#000000", "#0072B2", "#D55E00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#E69F00"]
+    shown = masks.clone()
+    shown[(masks > 0) & (masks != ignored)] = (masks[(masks > 0) & (masks != ignored)] - 1) % 7 + 1
+    shown[masks == ignored] = len(colours)
+    axis.imshow(shown.numpy(), cmap=ListedColormap([*colours, "#FFFFFF"]), vmin=0, vmax=len(colours))
+    axis.axis("off")
+
+
+def suppressed(image: Tensor, boxes: Tensor, scores: Tensor, kept: Mapping[float, Tensor]) -> Figure:
+    """For each threshold the boxes that are kept at it, a panel each."""
+    figure, axes = panels(len(kept), width=2.4 * max(2, len(kept)), height=2.7)
+    for axis, (threshold, places) in zip(axes, kept.items(), strict=True):
+        names = [f"{score:.2f}" for score in scores[places].tolist()] if len(places) <= 8 else []
+        framed(axis, image, boxes[places], names)
+        axis.set_title(f"threshold {threshold:g}:\n{len(places)} of {len(boxes)} boxes", fontsize=9, loc="center")
     return figure
