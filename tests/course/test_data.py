@@ -20,12 +20,14 @@ from course.data import (
     images,
     new_clothes,
     printed_letters,
+    quantities,
     seen_clothes,
     shipped,
     verified,
     wordnet_definitions,
     wordnet_topics,
 )
+from course.data.translation import amounts, chinese_number, dates, english_number, english_year, prices, times
 from course.data.verified import PinnedFile, sha256_of
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -201,6 +203,140 @@ def test_definitions_hold_out_what_the_topics_test_on() -> None:
     assert {entry.part_of_speech for entry in data.train} == {"noun", "verb", "adj", "adv"}
     team = next(entry for entry in data.train if "the team is a unit" in entry.examples)
     assert len(team.examples) == 2
+
+
+# --- phrases with numbers, English to Chinese
+
+
+@pytest.fixture(scope="module")
+def every_phrase() -> dict[str, str]:
+    """All that the rules make, of which `quantities` takes a part."""
+    return {pair.english: pair.chinese for makes in (dates, times, prices, amounts) for pair in makes()}
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("the third of march nineteen ninety-four", "一九九四年三月三日"),
+        ("march third nineteen ninety-four", "一九九四年三月三日"),
+        ("the twenty-ninth of february two thousand", "二〇〇〇年二月二十九日"),
+        ("october tenth two thousand and five", "二〇〇五年十月十日"),
+        ("the second of december twenty twenty-two", "二〇二二年十二月二日"),
+        ("sunday the first of may", "五月一日星期日"),
+        ("a quarter past seven in the evening", "晚上七点一刻"),
+        ("a quarter to three", "两点三刻"),
+        ("half past two in the afternoon", "下午两点半"),
+        ("tomorrow at ten to eight in the morning", "明天早上七点五十分"),
+        ("on friday at two oh two in the early morning", "星期五凌晨两点零二分"),
+        ("twelve o'clock", "十二点"),
+        ("today at eleven twenty-two in the morning", "今天上午十一点二十二分"),
+        ("three dollars and fifty cents", "三美元五十美分"),
+        ("two pounds and two pence", "两英镑两便士"),
+        ("twelve euros and one cent", "十二欧元一欧分"),
+        ("one penny", "一便士"),
+        ("two yuan", "两元"),
+        ("three yuan and twenty-five fen", "三元二角五分"),
+        ("three yuan and fifty fen", "三元五角"),
+        ("twenty-two yuan and five fen", "二十二元零五分"),
+        ("twenty-five kilograms of rice", "二十五公斤大米"),
+        ("two and a half litres of milk", "两升半牛奶"),
+        ("half a kilogram of sugar", "半公斤糖"),
+        ("one book", "一本书"),
+        ("two horses", "两匹马"),
+        ("twelve cats", "十二只猫"),
+        ("twenty-two students", "二十二名学生"),
+        ("two pairs of trousers", "两条裤子"),
+        ("two hours", "两个小时"),
+        ("two years", "两年"),
+        ("two hundred and five tickets", "二百零五张票"),
+        ("four hundred and fifteen trees", "四百一十五棵树"),
+        ("two thousand eight hundred cups of tea", "两千八百杯茶"),
+        ("twelve thousand two hundred and fifty eggs", "一万二千二百五十个鸡蛋"),
+    ],
+)
+def test_a_phrase_is_said_in_chinese_as_a_person_would(
+    english: str, chinese: str, every_phrase: dict[str, str]
+) -> None:
+    assert every_phrase[english] == chinese
+
+
+def test_numbers_are_written_out_as_they_should_be() -> None:
+    expected = {
+        0: ("zero", "零"),
+        2: ("two", "二"),
+        10: ("ten", "十"),
+        12: ("twelve", "十二"),
+        20: ("twenty", "二十"),
+        99: ("ninety-nine", "九十九"),
+        101: ("one hundred and one", "一百零一"),
+        110: ("one hundred and ten", "一百一十"),
+        222: ("two hundred and twenty-two", "二百二十二"),
+        1000: ("one thousand", "一千"),
+        1005: ("one thousand and five", "一千零五"),
+        1050: ("one thousand and fifty", "一千零五十"),
+        2010: ("two thousand and ten", "两千零一十"),
+        2200: ("two thousand two hundred", "两千二百"),
+        10_000: ("ten thousand", "一万"),
+        10_010: ("ten thousand and ten", "一万零一十"),
+        12_000: ("twelve thousand", "一万二千"),
+        20_500: ("twenty thousand five hundred", "两万零五百"),
+        90_909: ("ninety thousand nine hundred and nine", "九万零九百零九"),
+    }
+    assert {number: (english_number(number), chinese_number(number)) for number in expected} == expected
+    years = {1900: "nineteen hundred", 1905: "nineteen oh five", 2000: "two thousand", 2010: "twenty ten"}
+    assert {year: english_year(year) for year in years} == years
+
+
+def test_every_number_below_a_hundred_thousand_can_be_read_back() -> None:
+    """By a reader that was written on its own."""
+    digits_of = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2}
+
+    def read(text: str) -> int:
+        total = section = digit = 0
+        for character in text:
+            if character == "万":
+                total, section, digit = (section + digit) * 10_000, 0, 0
+            elif character in "千百十":
+                section += (digit or 1) * {"千": 1000, "百": 100, "十": 10}[character]
+                digit = 0
+            else:
+                digit = digits_of[character]
+        return total + section + digit
+
+    assert all(read(chinese_number(number)) == number for number in range(0, 100_000, 7))
+
+
+def test_test_phrases_combine_what_training_phrases_have_apart() -> None:
+    data = quantities()
+    both = [*data.train, *data.test]
+    assert len(both) >= 25_000
+    assert len({pair.english for pair in both}) == len(both)
+    assert len({(pair.english, pair.chinese) for pair in both}) >= 20_000
+    for kind in ("date", "time", "price", "quantity"):
+        train = {pair.parts for pair in data.train if pair.kind == kind}
+        test = {pair.parts for pair in data.test if pair.kind == kind}
+        assert not train & test
+        assert 0.05 < len(test) / len(train) < 0.2
+        assert sum(pair.kind == kind for pair in data.test) > 500
+
+    def words(text: str) -> set[str]:
+        return set(text.replace("-", " ").split())
+
+    assert set().union(*(words(pair.english) for pair in data.test)) <= set().union(
+        *(words(pair.english) for pair in data.train)
+    )
+    assert {*"".join(pair.chinese for pair in data.test)} <= {*"".join(pair.chinese for pair in data.train)}
+    assert not any("一" <= character <= "鿿" for pair in both for character in pair.english)
+    assert all("一" <= character <= "鿿" or character == "〇" for pair in both for character in pair.chinese)
+
+
+def test_phrases_are_the_same_on_every_call_and_belong_to_the_caller() -> None:
+    first = quantities()
+    count = len(first.train)
+    kept = first.train[0]
+    first.train.clear()
+    assert len(quantities().train) == count
+    assert quantities().train[0] == kept
 
 
 # --- pinned files

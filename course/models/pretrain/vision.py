@@ -1,39 +1,32 @@
-"""How the small models of the zoo were made: `python -m course.models.pretrain resnet`.
+"""How the small vision models of the zoo were made: `python -m course.models.pretrain resnet`.
 
 A model learns to say what a picture shows: one of five kinds of clothes, and by how many quarter turns the photo was
 turned (20 answers), or one of the letters a to z (26 answers). The photos are the training photos of
 `course.data.seen_clothes`, the letters those of `course.data.printed_letters`. Each picture is distorted afresh every
 time it is shown. It has seen none of the other five kinds of clothes, and no digit.
-
-Training is cut into epochs. After each, all that the next one needs is written to a file, and the same command goes on
-from there; random numbers are drawn from the seed and the number of the epoch, so that a run that was cut off ends
-where an uninterrupted one does.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import click
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from course.data import digits, printed_letters, seen_clothes
-from course.data.images import cache_folder
 from course.models import small
+from course.models.pretrain import running
 from course.models.small import ANSWERS, KINDS, MEAN, STD, TURNS
 from course.models.vision import normalised
 
@@ -113,6 +106,12 @@ def quick(recipe: Recipe) -> Recipe:
     return replace(recipe, epochs=2, pictures=128)
 
 
+def pretrain(name: str, folder: Path, small_run: bool) -> dict[str, float]:
+    """Trains the model NAME and writes it, as `save` does."""
+    recipe = quick(RECIPES[name]) if small_run else RECIPES[name]
+    return save(train(recipe, folder), recipe, folder)
+
+
 def source(recipe: Recipe) -> tuple[Tensor, Tensor]:
     """What an epoch shows: pictures uint8 (N, 1, 28, 28) and labels (N,), a kind of clothes times TURNS, or a letter
     behind all of these."""
@@ -156,53 +155,22 @@ def loss_of(outputs: Any, labels: Tensor) -> Tensor:
     return F.cross_entropy(outputs, labels)
 
 
-def rate(step: int, total: int, recipe: Recipe) -> float:
-    """The learning rate of a step: a straight rise, then half a cosine down."""
-    warmup = max(1, round(recipe.warmup * total))
-    if step < warmup:
-        return recipe.lr * (step + 1) / warmup
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
-
-
 def train(recipe: Recipe, folder: Path) -> nn.Module:
     """The model that the recipe gives. Goes on from `folder` where a run of the same recipe was cut off."""
-    partial = folder / f"{recipe.name}.partial.pt"
     images, labels = source(recipe)
-    clothes = KINDS * TURNS
-    model = untrained(recipe, recipe.seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+
+    def batches(draw: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in torch.randperm(len(images), generator=draw).split(recipe.batch):
+            y = labels[rows]
+            photo = y < KINDS * TURNS
+            turns = torch.randint(TURNS, (len(rows),), generator=draw) * photo
+            yield distorted(images[rows], turns, photo, recipe.image_size, draw), y + turns
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return loss_of(model(batch[0]), batch[1])
+
     steps = math.ceil(len(images) / recipe.batch)
-    done = 0
-    if partial.is_file():
-        saved = torch.load(partial, weights_only=True)
-        if saved["recipe"] == asdict(recipe):
-            done = saved["epochs"]
-            model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-    model.train()
-    with tqdm(total=steps * recipe.epochs, initial=steps * done, desc=recipe.name, unit="step") as bar:
-        for epoch in range(done, recipe.epochs):
-            draw = torch.Generator().manual_seed(1000 * (recipe.seed + 1) + epoch)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(1000 * (recipe.seed + 1) + epoch)  # for Dropout
-                for index, rows in enumerate(torch.randperm(len(images), generator=draw).split(recipe.batch)):
-                    y = labels[rows]
-                    photo = y < clothes
-                    turns = torch.randint(TURNS, (len(rows),), generator=draw) * photo
-                    x = distorted(images[rows], turns, photo, recipe.image_size, draw)
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate(epoch * steps + index, recipe.epochs * steps, recipe)
-                    optimizer.zero_grad()
-                    loss = loss_of(model(x), y + turns)
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                    optimizer.step()
-                    bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.2f}", refresh=False)
-                    bar.update()
-            saved = {"recipe": asdict(recipe), "epochs": epoch + 1}
-            saved |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            replace_file(partial, functools.partial(torch.save, saved))
-    return model.eval()
+    return running.train(recipe, untrained(recipe, recipe.seed), steps, batches, loss, folder)
 
 
 def accuracy(model: nn.Module, image_size: int) -> dict[str, float]:
@@ -242,7 +210,7 @@ def save(model: nn.Module, recipe: Recipe, folder: Path) -> dict[str, float]:
     random = (untrained(recipe, seed) for seed in seeds)
     figures["digits_random"] = round(fmean(transfer(random, recipe.image_size)), 4)
     about = {"recipe": json.dumps(asdict(recipe)), "figures": json.dumps(figures)}
-    replace_file(folder / f"{recipe.name}.safetensors", lambda file: save_file(tensors, file, metadata=about))
+    running.replace_file(folder / f"{recipe.name}.safetensors", lambda file: save_file(tensors, file, metadata=about))
     text = CARD.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         features=model.get_submodule(_head(model)).in_features,
@@ -252,7 +220,7 @@ def save(model: nn.Module, recipe: Recipe, folder: Path) -> dict[str, float]:
         **asdict(recipe),
         **figures,
     )
-    replace_file(folder / f"{recipe.name}.md", lambda file: file.write_text(text, encoding="utf-8"))
+    running.replace_file(folder / f"{recipe.name}.md", lambda file: file.write_text(text, encoding="utf-8"))
     return figures
 
 
@@ -291,27 +259,3 @@ def untrained(recipe: Recipe, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return BUILDERS[recipe.name](ANSWERS)
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.new")
-    write(beside)
-    beside.replace(path)
-
-
-@click.command()
-@click.argument("name", type=click.Choice(list(RECIPES)))
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to write; a cache folder of yours by default.")
-@click.option("--quick", "small_run", is_flag=True, help="Few pictures, two epochs: does everything run here?")
-def main(name: str, folder: Path | None, small_run: bool) -> None:
-    """Pretrains the small model NAME and writes NAME.safetensors. Called again after a break, it goes on."""
-    recipe = quick(RECIPES[name]) if small_run else RECIPES[name]
-    folder = folder or cache_folder().parent / "pretrain"
-    figures = save(train(recipe, folder), recipe, folder)
-    click.echo(f"{folder / name}.safetensors: " + ", ".join(f"{key} {value:.2%}" for key, value in figures.items()))
-
-
-if __name__ == "__main__":
-    main()
