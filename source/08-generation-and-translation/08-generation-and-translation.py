@@ -95,7 +95,11 @@ class Logits(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         there = next(self.model.parameters()).device
-        return self.model(input_ids=ids.to(there)).logits.float().to(ids.device)
+        ids_there = ids.to(there)
+        # Padding is on the right and behind all that is real: to a causal model everything may be "real".
+        everything = torch.ones_like(ids_there)
+        said = self.model(input_ids=ids_there, attention_mask=everything)
+        return said.logits.float().to(ids.device)
 
 
 def gpt(*, pretrained: bool = True) -> Logits:

@@ -481,11 +481,9 @@ def all_surprises_in_a_list(model, loader):
 
 
 @mutants.right("perplexity")
-@torch.no_grad()
 def means_times_counts(model, loader):
-    was_training = model.training
-    model.train(False)
-    try:
+    @torch.no_grad()
+    def measured():
         total, count = torch.zeros(()).double(), 0
         for ids, mask in loader:
             n = mask[:, 1:].sum().item()
@@ -494,6 +492,11 @@ def means_times_counts(model, loader):
             total += n * F.cross_entropy(logits.flatten(0, 1), labels.flatten()).double()
             count += n
         return (total / count).exp().item()
+
+    was_training = model.training
+    model.train(False)
+    try:
+        return measured()
     finally:
         model.train(was_training)
 
