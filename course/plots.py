@@ -247,15 +247,16 @@ def next_tokens(tokens: Sequence[str], shown: Mapping[str, tuple[Sequence[float]
     shown: (the model's probabilities, those that are drawn from) of the tokens in the order of `tokens`; a token that
     is not drawn from, with 0, is pale. What all other tokens have together stands in the title.
     """
-    figure, axes = panels(len(shown), width=max(4.5, 3.0 * len(shown)), height=0.24 * len(tokens) + 1.2)
+    figure, axes = panels(len(shown), width=max(4.5, 2.4 * len(shown)), height=0.24 * len(tokens) + 1.2)
     places = np.arange(len(tokens))
+    widest = 1.05 * max(max(*probabilities, *drawn) for probabilities, drawn in shown.values())
     for axis, (name, (probabilities, drawn)) in zip(axes, shown.items(), strict=False):
         out = [p if d == 0 else 0 for p, d in zip(probabilities, drawn, strict=True)]
         axis.barh(places, drawn, color=BEFORE)
         axis.barh(places, out, color="#dddddd", hatch="///", edgecolor="white", linewidth=0)
         rest = max(0.0, 1 - sum(drawn))
         axis.set_title(f"{name}\nothers together: {rest:.0%}", fontsize=10)
-        axis.set(yticks=places, yticklabels=tokens if axis is axes[0] else [], xlim=(0, 1), xlabel="probability")
+        axis.set(yticks=places, yticklabels=tokens if axis is axes[0] else [], xlim=(0, widest), xlabel="probability")
         axis.tick_params(axis="y", length=0)
         axis.invert_yaxis()
     return figure

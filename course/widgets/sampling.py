@@ -61,5 +61,5 @@ def _draw(names: Sequence[str], logits: Tensor, count: int, settings: Sequence[t
         p = (logits[order].double() / temperature).softmax(dim=0)
         kept = len(p) if top_p >= 1 else int((p.cumsum(dim=0) < top_p).sum()) + 1
         drawn = torch.where(torch.arange(len(p)) < kept, p, torch.zeros_like(p)) / p[:kept].sum()
-        shown[f"temperature {temperature:.2g}, top-p {top_p:.2g}"] = (p[:count].tolist(), drawn[:count].tolist())
+        shown[f"temperature {temperature:.2g}\ntop-p {top_p:.2g}"] = (p[:count].tolist(), drawn[:count].tolist())
     return plots.next_tokens([names[token] for token in order[:count].tolist()], shown)
