@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = None) -> nn.Module:
-    """A model of the zoo, on the CPU, in eval mode, every parameter trainable.
+    """A model of the zoo, on the CPU, in eval mode, every parameter trainable (save Marian's table of positions).
 
     "vgg", "resnet", "resnet-bottleneck", "inception" and "vit" are small members of their families, which the course
     brings; with `COURSE_SCALE=full` the same names are torchvision's VGG16, ResNet-18, ResNet-50, Inception v3 and

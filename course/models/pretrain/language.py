@@ -58,7 +58,7 @@ RECIPES = {
     for recipe in (
         Recipe("gpt", epochs=8, steps=180, lr=2e-3, batch=8),
         Recipe("xlnet", epochs=8, steps=150, lr=1e-3, batch=32),
-        Recipe("marian", epochs=12, steps=250, lr=1e-3, batch=32),
+        Recipe("marian", epochs=6, steps=250, lr=1e-3, batch=32),
     )
 }
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
@@ -397,6 +397,7 @@ def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, f
     running.replace_file(place / "model.safetensors", lambda file: save_file(once, file, metadata=about))
     running.replace_file(place / "config.json", lambda file: model.config.to_json_file(file))  # type: ignore[operator, union-attr]
     tokenizer.save_pretrained(place)
+    running.replace_file(place / "tokenizer_config.json", lambda file: file.write_text(tokenizer_config(place)))
     card, unit = CARDS[recipe.name]
     text = card.format(
         unit=unit,
@@ -408,3 +409,13 @@ def save(model: nn.Module, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, f
     )
     running.replace_file(place / "README.md", lambda file: file.write_text(text, encoding="utf-8"))
     return figures
+
+
+def tokenizer_config(place: Path) -> str:
+    """What transformers wrote of a tokenizer, without what it notes about where it found it, and under the name of the
+    class that its version 4 knows too."""
+    written = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in written.items() if key not in {"is_local", "local_files_only"}}
+    if kept["tokenizer_class"] == "TokenizersBackend":
+        kept["tokenizer_class"] = "PreTrainedTokenizerFast"
+    return json.dumps(kept, indent=2) + "\n"
