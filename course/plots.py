@@ -226,6 +226,44 @@ def lines(
     return figure
 
 
+def bands_at(x: Sequence[float], runs: Mapping[str, Sequence[Sequence[float]]], *, xlabel: str, ylabel: str) -> Figure:
+    """For each name a panel: the mean over its runs at each x, and a band of one standard deviation to either side.
+
+    A dotted line marks where the mean began.
+    """
+    figure, axes = panels(len(runs), width=4.4 * len(runs), height=3.2)
+    for axis, (colour, dash, marker), (name, values) in zip(axes, LINES, runs.items(), strict=False):
+        pairs = [mean_and_spread(point) for point in zip(*values, strict=True)]
+        mean, spread = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
+        axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, markersize=5)
+        axis.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+        axis.axhline(mean[0], color=LAW, linestyle=":", linewidth=1, zorder=0)
+        axis.set(title=name, xlabel=xlabel)
+    axes[0].set_ylabel(ylabel)
+    return figure
+
+
+def next_tokens(tokens: Sequence[str], shown: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """What may come next: for each name a panel of bars, one for each token.
+
+    shown: (the model's probabilities, those that are drawn from) of the tokens in the order of `tokens`; a token that
+    is not drawn from, with 0, is pale. What all other tokens have together stands in the title.
+    """
+    figure, axes = panels(len(shown), width=max(4.5, 2.4 * len(shown)), height=0.24 * len(tokens) + 1.2)
+    places = np.arange(len(tokens))
+    widest = 1.05 * max(max(*probabilities, *drawn) for probabilities, drawn in shown.values())
+    for axis, (name, (probabilities, drawn)) in zip(axes, shown.items(), strict=False):
+        out = [p if d == 0 else 0 for p, d in zip(probabilities, drawn, strict=True)]
+        axis.barh(places, drawn, color=BEFORE)
+        axis.barh(places, out, color="#dddddd", hatch="///", edgecolor="white", linewidth=0)
+        rest = max(0.0, 1 - sum(drawn))
+        axis.set_title(f"{name}\nothers together: {rest:.0%}", fontsize=10)
+        axis.set(yticks=places, yticklabels=tokens if axis is axes[0] else [], xlim=(0, widest), xlabel="probability")
+        axis.tick_params(axis="y", length=0)
+        axis.invert_yaxis()
+    return figure
+
+
 def paths(curvature: Sequence[float], walked: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Paths (x, y) over the bowl of height (a x^2 + b y^2) / 2, whose contours are drawn; curvature is (a, b).
 
