@@ -35,7 +35,7 @@ def next_token(
     return figure
 
 
-def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):  # type: ignore[no-untyped-def]
+def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):
     """The widget alone: a slider for the temperature, one for top-p, and the bars."""
     import ipywidgets
 
