@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -206,18 +205,15 @@ def test_marian_is_as_good_as_its_card_says() -> None:
 
 @pytest.mark.parametrize("name", ["gpt", "xlnet"])
 def test_what_a_language_model_learnt_helps_to_tell_topics(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Topics were no part of its training. On every third test definition, from two drawings of the training ones."""
-    tokenizer, data = load_tokenizer(name), wordnet_topics()
-    fewer = dataclasses.replace(data, x_test=data.x_test[::3], y_test=data.y_test[::3])
-    monkeypatch.setattr(pretrain, "wordnet_topics", lambda: fewer)
-    learnt = fmean(pretrain.transfer([load_backbone(name)] * 2, tokenizer))
-    random = fmean(
-        pretrain.transfer((pretrain.untrained(pretrain.RECIPES[name], seed) for seed in range(2)), tokenizer)
-    )
-    figures = figures_of(name)
-    assert learnt > random + 0.02
+    """Topics were no part of its training. Here on every sixth test definition, from one drawing of the training ones;
+    the slow test of the recipe does all that the card does."""
+    figures, data = figures_of(name), wordnet_topics()
     assert figures["topics"] > figures["topics_random"] + 0.02
-    assert learnt == pytest.approx(figures["topics"], abs=0.06)
+    fewer = dataclasses.replace(data, x_test=data.x_test[::6], y_test=data.y_test[::6])
+    monkeypatch.setattr(pretrain, "wordnet_topics", lambda: fewer)
+    (learnt,) = pretrain.transfer([load_backbone(name)], load_tokenizer(name))
+    # 200 answers: three standard errors.
+    assert learnt == pytest.approx(figures["topics"], abs=0.1)
 
 
 # --- XLNet's objective
