@@ -813,8 +813,9 @@ def masked_pixel_loss(logits: Tensor, mask: Tensor, ignore_index: int) -> Tensor
     logits: floating point (N, C, H, W), C logits for each pixel.
     mask: int64 (N, H, W), each pixel's class, 0 to C - 1, or ignore_index.
     ignore_index: the label of pixels that do not count; any integer, such as 255 or -1, or one
-        of 0 to C - 1: then that class does not count. At least one pixel of the batch counts; a
-        whole image may be ignored.
+        of 0 to C - 1: then pixels with that label do not count, but its logit stays in the
+        softmax of all others. At least one pixel of the batch counts; a whole image may be
+        ignored.
 
     Returns a tensor with one number: the sum of the counted pixels' cross-entropies divided by
     how many they are, over the whole batch. Gradients flow to the logits, none to those of
