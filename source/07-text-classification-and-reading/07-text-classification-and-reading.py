@@ -763,7 +763,7 @@ torch.testing.assert_close(L, F.cross_entropy(both, torch.tensor([[i, j]])))
 def qa_windows(question: list[int], context: list[int], max_length: int, stride: int) -> list[dict]:
     """Cuts a context into windows, each behind the whole question.
 
-    question, context: token ids, without special tokens.
+    question, context: token ids, without special tokens; the context has at least one.
     max_length: how many ids a window may have, the question's among them. What is left for
         context, the room, is max_length - len(question).
     stride: how many ids of context one window shares with the next; 0 <= stride < room.
@@ -839,7 +839,7 @@ def best_span(
 
     Must not change: logits and offsets.
 
-    >>> start, end = torch.tensor([9.0, 0.0, 2.0, 1.0]), torch.tensor([9.0, 3.0, 0.0, 1.0])
+    >>> start, end = torch.tensor([9.0, 0.0, 2.0, 1.0]), torch.tensor([9.0, 4.0, 0.0, 1.0])
     >>> best_span(start, end, [None, (0, 3), (4, 7), (8, 15)], max_answer=2)
     (0, 3)
     """
