@@ -201,6 +201,50 @@ def beta_of_alpha_and_one(images, targets, alpha, generator):
 
 
 @mutants.wrong("mixup", "wrong-lambda")
+def twice_alpha(images, targets, alpha, generator):
+    from scipy.stats import beta
+
+    share = float(beta.ppf(torch.rand((), generator=generator).item(), 2 * alpha, 2 * alpha))
+    order = torch.randperm(len(images), generator=generator)
+    return share * images + (1 - share) * images[order], share * targets + (1 - share) * targets[
+        order
+    ]
+
+
+@mutants.wrong("mixup", "wrong-lambda")
+def half_of_alpha(images, targets, alpha, generator):
+    from scipy.stats import beta
+
+    share = float(beta.ppf(torch.rand((), generator=generator).item(), alpha / 2, alpha / 2))
+    order = torch.randperm(len(images), generator=generator)
+    return share * images + (1 - share) * images[order], share * targets + (1 - share) * targets[
+        order
+    ]
+
+
+@mutants.wrong("mixup", "wrong-lambda")
+def four_times_alpha(images, targets, alpha, generator):
+    from scipy.stats import beta
+
+    share = float(beta.ppf(torch.rand((), generator=generator).item(), 4 * alpha, 4 * alpha))
+    order = torch.randperm(len(images), generator=generator)
+    return share * images + (1 - share) * images[order], share * targets + (1 - share) * targets[
+        order
+    ]
+
+
+@mutants.wrong("mixup", "wrong-lambda")
+def one_more_than_alpha(images, targets, alpha, generator):
+    from scipy.stats import beta
+
+    share = float(beta.ppf(torch.rand((), generator=generator).item(), 1 + alpha, 1 + alpha))
+    order = torch.randperm(len(images), generator=generator)
+    return share * images + (1 - share) * images[order], share * targets + (1 - share) * targets[
+        order
+    ]
+
+
+@mutants.wrong("mixup", "wrong-lambda")
 def density_for_inverse(images, targets, alpha, generator):
     from scipy.stats import beta
 
@@ -1213,6 +1257,24 @@ def relabels_in_place(logits, mask, ignore_index):
 def median_of_pixels(logits, mask, ignore_index):
     losses = F.cross_entropy(logits, mask, ignore_index=ignore_index, reduction="none")
     return losses[mask != ignore_index].median()
+
+
+@mutants.wrong("masked_pixel_loss", "logit-taken-out")
+def without_the_column(logits, mask, ignore_index):
+    counted = mask != ignore_index
+    rows, labels = logits.movedim(1, -1)[counted], mask[counted]
+    if 0 <= ignore_index < logits.shape[1]:
+        rows = torch.cat([rows[:, :ignore_index], rows[:, ignore_index + 1 :]], dim=1)
+        labels = labels - (labels > ignore_index).long()
+    return F.cross_entropy(rows, labels)
+
+
+@mutants.wrong("masked_pixel_loss", "logit-taken-out")
+def its_logit_at_minus_infinity(logits, mask, ignore_index):
+    logits = logits.clone()
+    if 0 <= ignore_index < logits.shape[1]:
+        logits[:, ignore_index] = float("-inf")
+    return F.cross_entropy(logits, mask, ignore_index=ignore_index)
 
 
 @mutants.right("masked_pixel_loss")

@@ -11,6 +11,7 @@ import copy
 import itertools
 import math
 import numbers
+import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -356,7 +357,7 @@ check_masked_mean = Check(
         "`mask` has shape (B, T) and `hidden` (B, T, D): `mask.unsqueeze(-1)` lines them up. A product with 0 takes a "
         "vector out of the sum.",
         "The count of row b is the sum of its mask, and it must be divided as (B, 1) to meet (B, D). Bring the mask to "
-        "`hidden.dtype` first: a bool has no sum of its own kind.",
+        "`hidden.dtype` first, so that product, sum and quotient are of one kind.",
     ),
     seconds=10,
 )
@@ -820,7 +821,8 @@ NOT_LONG_ENOUGH = Misconception(
 )
 GREEDY = Misconception(
     "greedy",
-    "The best start (or end) was chosen first, and the best partner for it afterwards. Another pair has a larger sum.",
+    "The best start (or end), or a few of the best, were chosen first, and the best partner for them afterwards. Another "
+    "pair has a larger sum.",
     "whether your search compares the sums of all pairs that are allowed",
 )
 SUM_WRONG = Misconception(
@@ -1013,6 +1015,15 @@ def _(best_span: Callable, cases: Sequence[Any]) -> None:
         passage = _Passage(3, 12, shift=shift).plant(8, 10)
         passage.start_logits[: passage.begin + 5] = -9.0
         _check_span(best_span, passage.decoy(end=passage.begin + 4), 5, GREEDY)
+    # 29 starts look better than the one of the best pair, and no good end is near them; then the same from behind
+    starts, ends = torch.full((2, 60), -20.0, dtype=torch.float64)
+    starts[30], starts[31:] = 0.0, torch.linspace(5, 6, 29)
+    ends[30], ends[59] = 10.0, 3.5
+    for place, of_start, of_end in ((30, starts, ends), (29, ends.flip(0), starts.flip(0))):
+        passage = _Passage(4, 60).plant(place, place)
+        passage.start_logits[passage.begin : passage.end] = of_start
+        passage.end_logits[passage.begin : passage.end] = of_end
+        _check_span(best_span, passage, 3, GREEDY)
 
 
 @check_best_span.part(1, "allows max_answer tokens, and not one more")
@@ -1160,6 +1171,8 @@ def _(exact_match_and_f1: Callable, cases: Sequence[Any]) -> None:
         ('"tools, or weapons!"', ["tools or weapons"], 1, 1, PUNCTUATION_COUNTS),
         ("well-known", ["wellknown"], 1, 1, PUNCTUATION_COUNTS),
         ("well-known", ["well known"], 0, 0, PUNCTUATION_COUNTS),
+        ("snake_case", ["snakecase"], 1, 1, PUNCTUATION_COUNTS),
+        (string.punctuation.join(("old", "tool")), ["oldtool"], 1, 1, PUNCTUATION_COUNTS),
         ("the hammer", ["hammer"], 1, 1, ARTICLES_COUNT),
         ("hammer", ["a hammer"], 1, 1, ARTICLES_COUNT),
         ("an old tool", ["old tool"], 1, 1, ARTICLES_COUNT),

@@ -1037,6 +1037,47 @@ def by_the_better_of_the_two(start_logits, end_logits, offsets, max_answer):
     return offsets[i][0], offsets[j][1]
 
 
+@mutants.wrong("best_span", "greedy")
+def the_two_best_of_each(start_logits, end_logits, offsets, max_answer):
+    inside = [i for i, offset in enumerate(offsets) if offset]
+    starts = sorted(inside, key=lambda k: -float(start_logits[k]))[:2]
+    ends = sorted(inside, key=lambda k: -float(end_logits[k]))[:2]
+    pairs = [(i, j) for i in starts for j in ends if 0 <= j - i < max_answer]
+    i, j = max(pairs, key=lambda p: float(start_logits[p[0]] + end_logits[p[1]]))
+    return offsets[i][0], offsets[j][1]
+
+
+@mutants.wrong("best_span", "greedy")
+def the_twenty_best_in_context(start_logits, end_logits, offsets, max_answer):
+    outside = torch.tensor([offset is None for offset in offsets])
+    most = min(20, int((~outside).sum()))
+    starts = start_logits.masked_fill(outside, float("-inf")).topk(most).indices
+    ends = end_logits.masked_fill(outside, float("-inf")).topk(most).indices
+    sums = start_logits[starts][:, None] + end_logits[ends][None]
+    length = ends[None] - starts[:, None] + 1
+    sums = sums.masked_fill((length < 1) | (length > max_answer), float("-inf"))
+    i, j = divmod(int(sums.argmax()), most)
+    return offsets[starts[i]][0], offsets[ends[j]][1]
+
+
+@mutants.wrong("best_span", "greedy")
+def any_end_for_the_ten_best_starts(start_logits, end_logits, offsets, max_answer):
+    inside = [i for i, offset in enumerate(offsets) if offset]
+    starts = sorted(inside, key=lambda k: -float(start_logits[k]))[:10]
+    pairs = [(i, j) for i in starts for j in inside if 0 <= j - i < max_answer]
+    i, j = max(pairs, key=lambda p: float(start_logits[p[0]] + end_logits[p[1]]))
+    return offsets[i][0], offsets[j][1]
+
+
+@mutants.wrong("best_span", "greedy")
+def any_start_for_the_ten_best_ends(start_logits, end_logits, offsets, max_answer):
+    inside = [i for i, offset in enumerate(offsets) if offset]
+    ends = sorted(inside, key=lambda k: -float(end_logits[k]))[:10]
+    pairs = [(i, j) for i in inside for j in ends if 0 <= j - i < max_answer]
+    i, j = max(pairs, key=lambda p: float(start_logits[p[0]] + end_logits[p[1]]))
+    return offsets[i][0], offsets[j][1]
+
+
 @mutants.wrong("best_span", "longer-than-allowed")
 def any_length(start_logits, end_logits, offsets, max_answer):
     inside = [i for i, offset in enumerate(offsets) if offset]
@@ -1242,6 +1283,40 @@ def letters_of_ascii_only(prediction, references):
 
     def words(text):
         text = re.sub(r"[^a-z0-9\s]", "", text.lower())
+        return re.sub(r"\b(a|an|the)\b", " ", text).split()
+
+    def f1(a, b):
+        shared = sum((Counter(a) & Counter(b)).values())
+        return 2 * shared / (len(a) + len(b)) if shared else 0.0
+
+    p, rs = words(prediction), [words(one) for one in references]
+    return max(int(p == r) for r in rs), max(f1(p, r) for r in rs)
+
+
+@mutants.wrong("exact_match_and_f1", "punctuation-counts")
+def the_underscore_is_a_letter(prediction, references):
+    import re
+    from collections import Counter
+
+    def words(text):
+        text = re.sub(r"[^\w\s]", "", text.lower())
+        return re.sub(r"\b(a|an|the)\b", " ", text).split()
+
+    def f1(a, b):
+        shared = sum((Counter(a) & Counter(b)).values())
+        return 2 * shared / (len(a) + len(b)) if shared else 0.0
+
+    p, rs = words(prediction), [words(one) for one in references]
+    return max(int(p == r) for r in rs), max(f1(p, r) for r in rs)
+
+
+@mutants.wrong("exact_match_and_f1", "punctuation-counts")
+def the_marks_that_come_to_mind(prediction, references):
+    import re
+    from collections import Counter
+
+    def words(text):
+        text = re.sub(r"[.,!?;:'\"_()-]", "", text.lower())
         return re.sub(r"\b(a|an|the)\b", " ", text).split()
 
     def f1(a, b):
@@ -1639,7 +1714,7 @@ def by_removing_one_by_one(prediction, references):
     import re
 
     def words(text):
-        text = re.sub(r"[^\w\s]", "", text.casefold())
+        text = re.sub(r"[^\w\s]|_", "", text.casefold())
         return [word for word in re.split(r"\s+", text) if word and word not in ["a", "an", "the"]]
 
     scores = []
