@@ -128,6 +128,7 @@ on_the_shelf = [
         "available": row.here or scale.current() == "full",
     }
     for row in cards()
+    if row.accuracy is not None
 ]
 chosen = choose_model(on_the_shelf, "image classification", budget=20)
 own = ", ".join(
@@ -556,8 +557,9 @@ def extract_features(
 
     model: maps a batch of inputs to features of shape (B, D); its head is off already. It is
         in training mode or in eval mode, with all its layers.
-    loader: gives batches (inputs, labels), inputs float32 (B, ...), labels int64 (B,). It may
-        shuffle anew each time. The last batch may be shorter, down to one example.
+    loader: gives batches (inputs, labels), inputs float32 (B, ...) on the model's device,
+        labels int64 (B,). It may shuffle anew each time. The last batch may be shorter, down
+        to one example.
 
     Returns (features, labels), of shapes (N, D) and (N,): row i of one belongs to row i of
         the other. The features are those of eval mode, without a graph behind them
@@ -575,12 +577,11 @@ def extract_features(
     """
     ### BEGIN SOLUTION
     was_training = model.training
-    where = training.device_of(model)
     model.eval()
     features, labels = [], []
     with torch.no_grad():
         for inputs, targets in loader:
-            features.append(model(inputs.to(where)).cpu())
+            features.append(model(inputs))
             labels.append(targets)
     model.train(was_training)
     return torch.cat(features), torch.cat(labels)
@@ -714,7 +715,8 @@ def training_rows(labels: Tensor, seed: int) -> Tensor:
 
 
 def loader_of(images: Tensor, labels: Tensor, *, shuffle: bool = False) -> DataLoader:
-    return DataLoader(TensorDataset(images, labels), batch_size=125, shuffle=shuffle)
+    """Batches of pictures on the device of the network, beside labels."""
+    return DataLoader(TensorDataset(images.to(device), labels), batch_size=125, shuffle=shuffle)
 
 
 def accuracy_of(probe: nn.Linear, features: Tensor, labels: Tensor) -> float:
@@ -731,13 +733,13 @@ def train_and_test(
     train = loader_of(prepared(target.x_train[rows], trained), target.y_train[rows], shuffle=True)
     test = loader_of(prepared(target.x_test[: size.test], tested), target.y_test[: size.test])
     torch.manual_seed(seed)
-    probe = linear_probe(*extract(vgg, train), size.l2)
-    return accuracy_of(probe, *extract_features(vgg, test))
+    probe = linear_probe(*(part.cpu() for part in extract(vgg, train)), size.l2)
+    return accuracy_of(probe, *(part.cpu() for part in extract_features(vgg, test)))
 
 
 def in_training_mode(network: nn.Module, loader: DataLoader) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
-        parts = [(network.train()(x.to(device)).cpu(), y) for x, y in loader]
+        parts = [(network.train()(x), y) for x, y in loader]
     network.eval()
     return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
 
@@ -823,14 +825,14 @@ def probes(
 ) -> list[float]:
     """Accuracy of a probe on the network's features, one for each drawing of the training examples."""
     network = place(without_head(network), device)
-    test = extract_features(
-        network, loader_of(prepared(data.x_test[: size.test], card), data.y_test[: size.test])
-    )
+    loader = loader_of(prepared(data.x_test[: size.test], card), data.y_test[: size.test])
+    test = [part.cpu() for part in extract_features(network, loader)]
     found = []
     for seed in seeds:
         rows = training_rows(data.y_train, seed)
         loader = loader_of(prepared(data.x_train[rows], card), data.y_train[rows], shuffle=True)
-        found.append(accuracy_of(linear_probe(*extract_features(network, loader), size.l2), *test))
+        drawn = [part.cpu() for part in extract_features(network, loader)]
+        found.append(accuracy_of(linear_probe(*drawn, size.l2), *test))
     return found
 
 
