@@ -465,7 +465,7 @@ def sgd_step(params: list[Tensor], lr: float, momentum: float, buffers: list[Ten
     """One step of stochastic gradient descent with momentum, in place.
 
     params: leaf tensors of any shapes. The gradient of each is in its .grad, or that is None.
-    lr: the learning rate. momentum: 0 for plain steps, below 1.
+    lr: the learning rate. momentum: from 0 (plain steps) to 1 (no friction), both included.
     buffers: for each parameter, in the same order, its velocity, of the parameter's shape and
         dtype; zeros at the start. Afterwards buffers[i] holds the new velocity.
 
