@@ -50,7 +50,7 @@ target = digits()
 figure = plots.photos(
     target.x_train[:10], [target.classes[label] for label in target.y_train[:10]], columns=10
 )
-display(Markdown(cards_table()))
+display(Markdown(cards_table(kind="vision")))
 
 # %% [markdown]
 # VGG, ResNet, Inception and ViT are families of networks, named by the articles that brought them. The published ones
@@ -431,7 +431,8 @@ for name in ("vgg", "resnet", "inception", "vit"):
 # returns two answers, and the loss takes both. Some Inceptions come without it; `AuxLogits` is `None` then.
 #
 # What if you forget it? Here the head is new and the auxiliary head is the old one, with 46 classes. We give it three
-# digits, labelled 0 to 9. Which line raises an error?
+# pictures of digits; a label lies between 0 and 9. The loss of the auxiliary head counts 0.4, as in torchvision's recipe.
+# Which line raises an error?
 
 # %% tags=["experiment"]
 scale.experiment()
@@ -446,8 +447,8 @@ loss.backward()
 print(f"logits {tuple(main.shape)} and {tuple(auxiliary.shape)}; loss {loss.item():.2f}")
 
 # %% [markdown]
-# None does. A label 7 is a valid class for a head that knows 46 of them: it means "a coat, turned by three quarters",
-# or whatever stood there. The backbone is now trained towards it by four tenths of its loss.
+# None does. A label 7 is a valid class for a head that knows 46 of them: it means "trousers, turned by three
+# quarters". The auxiliary head pulls the backbone towards that, with four tenths of the weight of the right loss.
 #
 # ### Exercise 4: replace the head
 #
@@ -803,8 +804,8 @@ if scale.current() == "offline":
 #
 # ## What did they see?
 #
-# And now the question of the beginning. Every network of the shelf, its head off, in front of the same hundred digits;
-# the layer on top is yours. Beside each stands the same network with random weights: what the architecture alone is
+# And now the question of the beginning. Every picture network of the shelf, its head off, in front of the same hundred
+# digits; the layer on top is yours. Beside each stands the same network with random weights: what the architecture alone is
 # worth. And a second target, the five kinds of clothes that the small networks have *not* seen: pullover, dress, shirt,
 # sneaker, ankle boot, ten photos of each. ImageNet has classes for some of them.
 #
