@@ -516,7 +516,7 @@ check_load_checked = Check(
         "before you copy.",
         "Three lists: keys that are missing, keys that are unexpected, keys whose shapes differ. If one is not empty, "
         "raise, and put the lists into the text.",
-        "PyTorch can do nearly all of it. Read what `load_state_dict` does by default, and what it says when it "
+        "PyTorch can do it. Read what `load_state_dict` does by default, and what it says when it "
         "raises.",
     ),
 )
