@@ -8,6 +8,7 @@ more through ``add_cases``; the last part of each check looks at them, behind it
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import random
@@ -485,6 +486,18 @@ class Table(nn.Module):
         return self.rows(ids)
 
 
+class Context(Table):
+    """Ids (B, T) to logits (B, T, V): the row of a table that belongs to the sum of all ids so far, modulo V."""
+
+    def __init__(self, table: Tensor, see: Callable[[Tensor], None] | None = None) -> None:
+        super().__init__(table)
+        self.tap = Tap(see) if see is not None else None
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits = self.rows(ids.cumsum(1) % self.rows.num_embeddings)
+        return logits if self.tap is None else self.tap(logits)
+
+
 class Nested(nn.Module):
     """Measures another model each time it is called, and says in its logits whether gradients are on afterwards.
 
@@ -637,7 +650,7 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
         (((5, 1), (3, 7, 4)), 6, 5, True, False),
     ):
         # each batch is of another kind of token, so that no two batches surprise alike
-        model = Table(3 * torch.randn(vocabulary, vocabulary))
+        model = Context(3 * torch.randn(vocabulary, vocabulary))
         batches = _batches(lengths, vocabulary, pad, ended=ended)
         _check_perplexity(perplexity, model.eval(), batches, plain=plain)
 
@@ -788,6 +801,13 @@ RANK_FOR_TOKEN = Misconception(
     "rank-for-token",
     "What came back are places in the sorted order, and not token ids.",
     "what an index into the sorted probabilities stands for, and how it becomes a token again",
+)
+ORDER_MIXED = Misconception(
+    "order-mixed",
+    "What was decided in the sorted order was applied to the tokens as they stand in the vocabulary: place 0 of the "
+    "one is not token 0 of the other.",
+    "how the mask of the sorted probabilities gets back to the tokens: `scatter` with the order puts each value where "
+    "it came from, `gather` does not",
 )
 ROWS_MIXED = Misconception(
     "rows-mixed",
@@ -1019,12 +1039,13 @@ def _distribution_ideas(
 def _draw_counts(
     sample: Callable, model: nn.Module, last: Tensor, settings: _Settings, seed: int, width: int
 ) -> Tensor:
-    """One call with ids that end in `last`, behind random other tokens; the tokens drawn (B,)."""
+    """One call with ids whose last position reads the row `last`, the others other rows; the tokens drawn (B,)."""
     vocabulary = model.rows.num_embeddings
-    ids = torch.randint(
+    read = torch.randint(
         3, vocabulary, (len(last), width)
     )  # rows of the table that must not be read
-    ids[:, -1] = last
+    read[:, -1] = last
+    ids = torch.diff(read, dim=1, prepend=torch.zeros(len(last), 1).long()) % vocabulary
     given = ids.clone()
     said = sample(
         model, given, settings.temperature, settings.top_k, settings.top_p, _generator(seed)
@@ -1047,7 +1068,8 @@ def _check_draws(
     table, orders = _tables(shapes)
     vocabulary = len(shapes[0])
     last = torch.arange(len(shapes)).repeat(DRAWS)
-    model = Table(table)
+    widths: list[int] = []
+    model = Context(table, lambda logits: widths.append(logits.shape[1]))
     drawn = _draw_counts(sample, model, last, settings, seed, width)
     by_row = [drawn[last == row] for row in range(len(shapes))]
     # tokens -> places in the falling order of their row
@@ -1079,7 +1101,9 @@ def _check_draws(
     ranks = [torch.bincount(tokens, minlength=vocabulary) for tokens in by_row]
     if all_fit(expected, ranks):
         raise Wrong(RANK_FOR_TOKEN, seen=shown, expected=wanted)
-    if width > 1 and _other_position(by_row, table, settings):
+    if min(widths, default=width) < width or (
+        width > 1 and _other_position(by_row, table, settings)
+    ):
         raise Wrong(WRONG_POSITION, seen=shown, expected=wanted)
     for count, p in zip(counts, expected, strict=True):
         if bool(count[p == 0].any()):
@@ -1105,10 +1129,14 @@ def _check_best(sample: Callable, settings: _Settings, idea: Misconception) -> N
     last = torch.arange(len(SHAPES)).repeat(20)
     shown = f"with {settings} "
     try:
-        drawn = _draw_counts(sample, Table(table), last, settings, seed=2, width=2)
+        drawn = _draw_counts(sample, Context(table), last, settings, seed=2, width=2)
     except NotImplementedError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
+        if idea is BEST_DROPPED:  # does it come from the other rows?
+            with contextlib.suppress(RuntimeError, ValueError, IndexError):
+                _draw_counts(sample, Context(table), last[:1], settings, seed=2, width=2)
+                idea = ROWS_MIXED
         raise Wrong(
             idea,
             seen=f"{shown}your code raised {type(error).__name__}: {str(error)[:120]}",
@@ -1116,6 +1144,10 @@ def _check_best(sample: Callable, settings: _Settings, idea: Misconception) -> N
         ) from None
     wrong = int((drawn != orders[last, 0]).sum())
     if wrong:
+        # place 0 taken for token 0, or the place of token 0 for the token at place 0
+        mixed = torch.zeros_like(orders[:, 0]), orders.argsort(1)[:, 0]
+        if idea is BEST_DROPPED and any(torch.equal(drawn, tokens[last]) for tokens in mixed):
+            idea = ORDER_MIXED
         raise Wrong(
             idea,
             seen=f"{shown}{wrong} of {len(last)} tokens are not the best of their row",
@@ -1130,7 +1162,7 @@ def _(sample: Callable, cases: Sequence[_Settings]) -> None:
     table, _ = _tables()
     for top_k, top_p in ((None, None), (3, None), (None, 0.7), (7, 1.0)):
         settings = _Settings(1.3, top_k, top_p)
-        _draw_counts(sample, Table(table), torch.tensor([1]), settings, seed=3, width=4)
+        _draw_counts(sample, Context(table), torch.tensor([1]), settings, seed=3, width=4)
 
 
 @check_sample.part(1, "divides the logits by the temperature")
@@ -1551,6 +1583,14 @@ def _bleu_ideas(corpus: Corpus) -> list[tuple[Misconception, float]]:
         (pair, length) for pair, length in zip(corpus.pairs, lengths, strict=True) if length >= 4
     ]
     ideas: list[tuple[Misconception, float]] = []
+    some_match = [q for q in p if q]
+    if some_match and len(some_match) < 4:  # where nothing matches was left out of the mean
+        ideas.append((SMOOTHED, penalty * _geometric(some_match)))
+    if 0 < len(long) < found:
+        some = [sum(column) for column in zip(*(pair.matches for pair, _ in long), strict=True)]
+        of_some = [sum(column) for column in zip(*(_totals(n) for _, n in long), strict=True)]
+        cut = _penalty(sum(n for _, n in long), sum(pair.closest for pair, _ in long))
+        ideas.append((SHORT_SKIPPED, cut * _geometric(_ratios(some, of_some))))
     for idea, counts in corpus.instead.items():
         ideas += [(idea, penalty * _geometric(_ratios(other, totals))) for other in counts]
         ideas += [(idea, _geometric(_ratios(other, totals))) for other in counts]
@@ -1582,11 +1622,7 @@ def _bleu_ideas(corpus: Corpus) -> list[tuple[Misconception, float]]:
     if negative != totals and min(negative) > 0:
         ideas.append((NEGATIVE_TOTAL, penalty * _geometric(_ratios(matches, negative))))
     if 0 < len(long) < found:
-        some = [sum(column) for column in zip(*(pair.matches for pair, _ in long), strict=True)]
-        of_some = [sum(column) for column in zip(*(_totals(n) for _, n in long), strict=True)]
-        cut = _penalty(sum(n for _, n in long), sum(pair.closest for pair, _ in long))
-        for b in (cut, penalty):
-            ideas.append((SHORT_SKIPPED, b * _geometric(_ratios(some, of_some))))
+        ideas.append((SHORT_SKIPPED, penalty * _geometric(_ratios(some, of_some))))
     more = [(m + 1) / (t + 1) for m, t in zip(matches, totals, strict=True)]
     ideas += [
         (SMOOTHED, penalty * _geometric(more)),
@@ -1650,9 +1686,11 @@ def _check_score(bleu: Callable, corpus: Corpus) -> None:
     except (TypeError, ValueError):
         raise Wrong(NO_SCORE, seen=_short(said), expected="a float") from None
     # 1e-6: four logarithms in float64, or in float32; other ways of counting are 1e-3 away and more
-    if abs(seen - expected) <= 1e-6:
+    if abs(seen - expected) <= (1e-6 if expected else 0):
         return
     shown = f"{seen:.6g} {shown}"
+    if expected == 0 and 0 < seen <= 1e-5:  # some other idea's 0 is as near
+        raise Wrong(SMOOTHED, seen=shown, expected="0")
     for idea, other in _bleu_ideas(corpus):
         if abs(seen - other) <= 1e-5 * max(1.0, other):
             raise Wrong(idea, seen=shown, expected=f"{expected:.6g}")
@@ -1903,19 +1941,42 @@ _SIBLINGS: Tree = {
     "a": (-0.3, {"c": (-0.7, _chain(("x", -2.5))), "d": (-0.8, _chain(("y", -0.3)))}),
     "b": (-2.0, {"e": (-0.9, _chain(("z", -0.1)))}),
 }
+# At penalty 1 the longest wins, with a start of 1 to 3 tokens counted in it the middle one, as a mere sum the shortest.
 _LENGTHS: Tree = {
     "a": (-1.0, {}),
-    "b": (-0.65, _chain(("e", -0.65))),
-    "c": (-0.5, _chain(("f", -0.5), ("g", -0.5), ("h", -0.5), ("i", -0.5))),
+    "b": (-0.575, _chain(("e", -0.575))),
+    "c": (-0.518, _chain(*((token, -0.518) for token in "fghi"))),
 }
 _EARLY: Tree = {"a": (-0.5, _chain(("c", -0.1))), "b": (-0.9, {})}
 _LATER: Tree = {
     "a": (-2.5, {}),
     "b": (-0.7, {"c": (-1.9, {}), "d": (-1.6, _chain(("e", -0.1)))}),
 }
+# Whoever stops when something is finished gets "bc", whoever compares sums "a".
+_STOPPED: Tree = {
+    "a": (-0.8, {}),
+    "b": (-0.5, {"c": (-0.4, {}), "d": (-0.45, _chain(("e", -0.1)))}),
+}
+# "a" takes one of two places, and leaves it empty when it is set aside.
+_CUT: Tree = {
+    "a": (-0.9, {}),
+    "b": (-0.7, _chain(("c", -0.6))),
+    "d": (-1.0, _chain(("e", -0.05))),
+}
 _PLACES: Tree = {
-    "a": (-0.3, {}),
-    "b": (-0.6, {"c": (-0.5, _chain(("f", -1.0))), "d": (-0.6, _chain(("e", -0.05)))}),
+    "a": (-0.9, {}),
+    "b": (-0.3, {"c": (-0.5, _chain(("f", -1.0))), "d": (-0.7, _chain(("e", -0.05)))}),
+}
+# Here "a" keeps "bd" out if their scores are compared, not only if their sums are.
+_SCORES: Tree = {
+    "a": (-0.45, {}),
+    "b": (
+        -0.3,
+        {
+            "c": (-0.5, _chain(("f", -1.5))),
+            "d": (-0.65, _chain(*((token, -0.02) for token in "eghijk"))),
+        },
+    ),
 }
 _SUMS: Tree = {
     "a": (-0.2, {"p": (-1.0, _chain(("x", -0.5))), "q": (-1.1, _chain(("y", -0.12)))}),
@@ -2056,8 +2117,11 @@ def _(beam_search: Callable, cases: Sequence[Search]) -> None:
     for number, search in enumerate(
         (
             Search(_EARLY, 2, 0.0, "ac", {"b": STOPPED_EARLY}),
-            Search(_LATER, 2, 0.0, "bde", {"a": STOPPED_EARLY, "bc": STOPPED_EARLY}),
             Search(_PLACES, 2, 2.0, "bde", {"bcf": FINISHED_BLOCK, "a": PENALTY_MISSING}),
+            Search(_LATER, 2, 0.0, "bde", {"a": STOPPED_EARLY, "bc": STOPPED_EARLY}),
+            Search(_STOPPED, 2, 1.0, "bde", {"bc": STOPPED_EARLY, "a": PENALTY_MISSING}),
+            Search(_CUT, 2, 2.0, "bc", {"de": KEPT_TOO_MANY, "a": PENALTY_MISSING}),
+            Search(_SCORES, 2, 1.0, "bdeghijk", {"a": FINISHED_BLOCK, "bcf": FINISHED_BLOCK}),
         )
     ):
         _check_search(beam_search, search, _starts()[number % 3])
