@@ -23,6 +23,7 @@ from autograder.verdict import CHECK_MIME
 from course.mutants import Mutant
 
 WRONG_AT_LEAST, RIGHT_AT_LEAST = 5, 2
+FEW = 8  # mutants
 
 
 def _by_exercise(lesson) -> dict[str, tuple[NotebookNode, NotebookNode]]:
@@ -36,12 +37,11 @@ def _by_exercise(lesson) -> dict[str, tuple[NotebookNode, NotebookNode]]:
     return pairs
 
 
-@pytest.fixture(scope="module")
-def solved(lesson) -> NotebookNode:
+def _solved(lesson, some: list[Mutant]) -> NotebookNode:
     """A source notebook with the lesson's setup, then for each mutant its exercise, solved, and the test cell."""
     pairs = _by_exercise(lesson)
     cells = copy.deepcopy([c for c in lesson.cells(locked=True) if not c.metadata.nbgrader.grade])
-    for number, mutant in enumerate(lesson.mutants):
+    for number, mutant in enumerate(some):
         solution, test = copy.deepcopy(pairs[mutant.exercise])
         for kind, cell in (("cell", solution), ("mutant", test)):
             cell.metadata.nbgrader["grade_id"] = cell["id"] = f"{kind}-{number}"
@@ -49,12 +49,11 @@ def solved(lesson) -> NotebookNode:
     return new_notebook(cells=cells, metadata=lesson.notebook.metadata)
 
 
-@pytest.fixture(scope="module")
-def trial(lesson, solved) -> NotebookNode:
+def _trial(solved: NotebookNode, some: list[Mutant]) -> NotebookNode:
     """What was submitted: that notebook with the mutants in the places of the solutions."""
     submitted = copy.deepcopy(solved)
     answers = [c for c in submitted.cells if c.metadata.nbgrader.solution]
-    for mutant, cell in zip(lesson.mutants, answers, strict=True):
+    for mutant, cell in zip(some, answers, strict=True):
         cell.source = mutant.cell()
     return submitted
 
@@ -98,8 +97,8 @@ def test_their_names_differ(lesson):
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_in_a_notebook(lesson, trial, folder):
-    notebook = copy.deepcopy(trial)
+def test_in_a_notebook(lesson, folder):
+    notebook = _trial(_solved(lesson, lesson.mutants), lesson.mutants)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=120, allow_errors=True, resources=resources).execute()
     tests = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
@@ -111,15 +110,20 @@ def test_in_a_notebook(lesson, trial, folder):
     assert [text for text in found if text] == []
 
 
-def test_in_the_judge(lesson, solved, trial, folder, tmp_path):
-    submission = tmp_path / "trial.ipynb"
-    nbformat.write(trial, submission)
-    source = with_checksums(solved)
-    with Warm(modules_to_warm(source)) as process:
-        report = grade_notebook(source, submission, files=folder, process=process, isolate=isolation.why_not() is None)
-    tests = [c for c in report.notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
-    found = [
-        _judge(mutant, verdict.points, verdict.max_points, _said(cell.outputs))
-        for mutant, verdict, cell in zip(lesson.mutants, report.verdicts, tests, strict=True)
-    ]
+def test_in_the_judge(lesson, folder, tmp_path):
+    """A few in a notebook: what their tests hand over as callbacks is kept as long as one lasts."""
+    found = []
+    isolate = isolation.why_not() is None
+    with Warm(modules_to_warm(with_checksums(_solved(lesson, lesson.mutants)))) as process:
+        for first in range(0, len(lesson.mutants), FEW):
+            some = list(lesson.mutants)[first : first + FEW]
+            solved, submission = _solved(lesson, some), tmp_path / f"{first}.ipynb"
+            nbformat.write(_trial(solved, some), submission)
+            report = grade_notebook(with_checksums(solved), submission, files=folder, process=process, isolate=isolate)
+            tests = [c for c in report.notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
+            found += [
+                _judge(mutant, verdict.points, verdict.max_points, _said(cell.outputs))
+                for mutant, verdict, cell in zip(some, report.verdicts, tests, strict=True)
+            ]
+    assert len(found) == len(lesson.mutants)
     assert [text for text in found if text] == []
