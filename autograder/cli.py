@@ -29,6 +29,7 @@ from autograder import feedback, gradebook, layout, pool, report, scratch
 from autograder.sandbox import isolation, protections
 from autograder.settings import Autograder
 
+SMALL_CLASS = 40  # submissions that a screen has room for
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": [], "allow_interspersed_args": False}
 
 
@@ -163,7 +164,7 @@ def run(app: NbGrader, assignment: str) -> bool:
         )
         graded, not_graded = _save_all(console, writer, _cut(results, app), len(todo))
     if graded:
-        console.print(report.table(graded))
+        _show(console, graded, assignment)
         if picture := getattr(app, "picture", ""):
             report.picture(graded, Path(picture), assignment)
             console.print(f"Picture: {picture}")
@@ -176,6 +177,17 @@ def run(app: NbGrader, assignment: str) -> bool:
             console.print(Text(f"{student} was not graded. {reason}"))
         console.print(f"{len(failed)} of {len(found)} were not graded; the next run will try them again.")
     return bool(task.refused or failed) or len(known) < len(found)
+
+
+def _show(console: Console, graded: dict[str, pool.Reports], assignment: str) -> None:
+    """Every submission of a small class; of a large one what became of each exercise, and what was cut short."""
+    if len(graded) <= SMALL_CLASS:
+        console.print(report.table(graded))
+        return
+    console.print(report.by_exercise(graded))
+    if cut_short := report.cut_short(graded, SMALL_CLASS):
+        console.print(cut_short)
+    console.print(f"`autograder report {assignment}` writes a page with every submission.", markup=False)
 
 
 def _left_out(one: layout.Submission) -> str:

@@ -77,7 +77,7 @@ class Channel:
 
     def send(self, message: dict[str, Any], buffers: Sequence[Any] = ()) -> Buffers:
         """Sends one frame and gives it as sent; raises Closed where nobody is there to read it."""
-        views = [memoryview(b).cast("B") for b in buffers]
+        views = [_bytes_of(memoryview(b)) for b in buffers]
         sizes = [view.nbytes for view in views]
         pieces = _padded(views)
         total = _total(sizes)
@@ -170,6 +170,11 @@ class Channel:
 
     def close(self) -> None:
         self.sock.close()
+
+
+def _bytes_of(view: memoryview) -> memoryview:
+    """A buffer's bytes in one row. Python casts no view with a zero in its shape: what is empty has no bytes."""
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def address(view: memoryview) -> int:

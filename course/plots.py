@@ -130,14 +130,16 @@ def stage_costs(stages: Sequence[str], parameters: Sequence[int], memory: Sequen
     """Two bars a stage, input at the top: parameters that are trainable from there on, and bytes a step then holds."""
     figure, (left, right) = panels(2, height=3.6)
     places = np.arange(len(stages))
-    left.barh(places, np.asarray(parameters) / 1e6, color=BEFORE)
+    left.bar_label(left.barh(places, np.asarray(parameters) / 1e6, color=BEFORE), fmt="%.2g", padding=3)
     left.set(yticks=places, yticklabels=stages, xlabel="trainable parameters (millions)")
     left.set_ylabel("unfrozen from")
-    right.barh(places, np.asarray(memory) / MEGABYTE, color=AFTER, hatch="///", edgecolor="white")
+    held = right.barh(places, np.asarray(memory) / MEGABYTE, color=AFTER, hatch="///", edgecolor="white")
+    right.bar_label(held, fmt="%.0f", padding=3)
     right.set(yticks=places, yticklabels=[], xlabel="memory of a step (MB)")
     for axis in (left, right):
         axis.invert_yaxis()
         axis.tick_params(axis="y", length=0)
+        axis.margins(x=0.12)  # room for the figures behind the bars
     return figure
 
 
@@ -221,6 +223,44 @@ def lines(
         axis.set(xscale="log", yscale="log")
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def bands_at(x: Sequence[float], runs: Mapping[str, Sequence[Sequence[float]]], *, xlabel: str, ylabel: str) -> Figure:
+    """For each name a panel: the mean over its runs at each x, and a band of one standard deviation to either side.
+
+    A dotted line marks where the mean began.
+    """
+    figure, axes = panels(len(runs), width=4.4 * len(runs), height=3.2)
+    for axis, (colour, dash, marker), (name, values) in zip(axes, LINES, runs.items(), strict=False):
+        pairs = [mean_and_spread(point) for point in zip(*values, strict=True)]
+        mean, spread = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
+        axis.plot(x, mean, color=colour, linestyle=dash, marker=marker, markersize=5)
+        axis.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+        axis.axhline(mean[0], color=LAW, linestyle=":", linewidth=1, zorder=0)
+        axis.set(title=name, xlabel=xlabel)
+    axes[0].set_ylabel(ylabel)
+    return figure
+
+
+def next_tokens(tokens: Sequence[str], shown: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """What may come next: for each name a panel of bars, one for each token.
+
+    shown: (the model's probabilities, those that are drawn from) of the tokens in the order of `tokens`; a token that
+    is not drawn from, with 0, is pale. What all other tokens have together stands in the title.
+    """
+    figure, axes = panels(len(shown), width=max(4.5, 2.4 * len(shown)), height=0.24 * len(tokens) + 1.2)
+    places = np.arange(len(tokens))
+    widest = 1.05 * max(max(*probabilities, *drawn) for probabilities, drawn in shown.values())
+    for axis, (name, (probabilities, drawn)) in zip(axes, shown.items(), strict=False):
+        out = [p if d == 0 else 0 for p, d in zip(probabilities, drawn, strict=True)]
+        axis.barh(places, drawn, color=BEFORE)
+        axis.barh(places, out, color="#dddddd", hatch="///", edgecolor="white", linewidth=0)
+        rest = max(0.0, 1 - sum(drawn))
+        axis.set_title(f"{name}\nothers together: {rest:.0%}", fontsize=10)
+        axis.set(yticks=places, yticklabels=tokens if axis is axes[0] else [], xlim=(0, widest), xlabel="probability")
+        axis.tick_params(axis="y", length=0)
+        axis.invert_yaxis()
     return figure
 
 
@@ -442,7 +482,10 @@ def gains(
 
 
 def accuracies(
-    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], *, chance: Mapping[str, float] | None = None
+    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    *,
+    chance: Mapping[str, float] | None = None,
+    xlabel: str = "accuracy (%)",
 ) -> Figure:
     """One panel a group, one row a name, one marker a kind: mean accuracy over seeds, and one standard deviation.
 
@@ -473,7 +516,7 @@ def accuracies(
         if chance and title in chance:
             axis.axvline(100 * chance[title], color=LAW, linestyle=":", linewidth=1)
             axis.annotate("chance", (100 * chance[title], -0.45), fontsize=8, color=LAW, ha="left", va="bottom")
-        axis.set(xlabel="accuracy (%)", yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
+        axis.set(xlabel=xlabel, yticks=range(len(names)), yticklabels=names if axis is axes[0] else [])
         axis.set_ylim(-0.7, len(names) - 0.5)
         axis.set_title(title)
         axis.grid(axis="y", color="#dddddd", linewidth=0.8)
@@ -483,4 +526,122 @@ def accuracies(
     handles, labels = axes[0].get_legend_handles_labels()
     if len(kinds) > 1:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(kinds), fontsize=9)
+    return figure
+
+
+def who_looks(pictures: Mapping[str, tuple[Sequence[str], Any]]) -> Figure:
+    """Who may look at whom: one panel a model, a row for each token, a filled square for each one it depends on.
+
+    pictures: title -> (the tokens, a boolean matrix (T, T): entry i, j says whether what row i gives depends on j).
+    """
+    figure, axes = panels(len(pictures), width=3.0 * len(pictures), height=3.5)
+    for axis, (title, (tokens, looks)) in zip(axes, pictures.items(), strict=True):
+        axis.imshow(np.asarray(looks, dtype=float), cmap="Blues", vmin=0, vmax=1.5)
+        places = range(len(tokens))
+        axis.set_xticks(list(places), tokens, rotation=90, fontsize=9)
+        axis.set_yticks(list(places), tokens if axis is axes[0] else [], fontsize=9)
+        axis.set_xticks([place - 0.5 for place in places], minor=True)
+        axis.set_yticks([place - 0.5 for place in places], minor=True)
+        axis.grid(which="minor", color="white", linewidth=1.5)
+        axis.tick_params(which="both", length=0)
+        axis.spines[:].set_visible(False)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("may look at")
+    axes[0].set_ylabel("this token")
+    return figure
+
+
+def attention(tokens: Sequence[str], maps: Mapping[str, Any], *, view: int | None = None) -> Figure:
+    """How each token (a row) spreads its attention over all (columns); dark is much. Rows sum to 1.
+
+    maps: title -> weights (T, T). view: the row that is drawn again as bars, beside a single map.
+    """
+    figure, axes = panels(len(maps) + (view is not None), width=4.2 * (len(maps) + (view is not None)), height=4.0)
+    for axis, (title, weights) in zip(axes, maps.items(), strict=False):
+        axis.imshow(np.asarray(weights), cmap="Blues", vmin=0, vmax=1)
+        axis.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=9)
+        axis.set_yticks(range(len(tokens)), tokens, fontsize=9)
+        axis.tick_params(length=0)
+        axis.set(xlabel="looks at", title=title)
+    axes[0].set_ylabel("token")
+    if view is not None:
+        row = np.asarray(next(iter(maps.values())))[view]
+        axes[-1].barh(range(len(tokens)), row, color=BEFORE)
+        axes[-1].set_yticks(range(len(tokens)), tokens, fontsize=9)
+        axes[-1].invert_yaxis()
+        axes[-1].set(xlabel="share of its attention", title=f"what “{tokens[view]}” looks at", xlim=(0, 1))
+    return figure
+
+
+def scores_by_kind(scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabel: str = "mean score (%)") -> Figure:
+    """A group of bars for each kind of question, a bar for each name: the mean in percent over its values, which lie
+    in [0, 1], with one standard error of it.
+
+    scores: name -> kind -> one value for each question.
+    """
+    kinds = list(next(iter(scores.values())))
+    figure, (axis,) = panels(1, width=7.2, height=3.4)
+    width = 0.8 / len(scores)
+    for number, ((colour, _, _), hatch, (name, by_kind)) in enumerate(
+        zip(LINES, HATCHES, scores.items(), strict=False)
+    ):
+        places = [place + (number - (len(scores) - 1) / 2) * width for place in range(len(kinds))]
+        values = [np.asarray(by_kind[kind], dtype=float) for kind in kinds]
+        means = [100 * one.mean() for one in values]
+        errors = [100 * one.std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else 0.0 for one in values]
+        bars: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "error_kw": {"capsize": 3, "linewidth": 1},
+        }
+        axis.bar(places, means, width, yerr=errors, label=name, **bars)
+    axis.set_xticks(range(len(kinds)), kinds)
+    axis.set(ylabel=ylabel, ylim=(0, 103))
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def framed(axis: Axes, image: Tensor, boxes: Tensor, names: Sequence[str] = (), *, colour: str = "#E69F00") -> None:
+    """A picture uint8 (C, H, W) with boxes (K, 4) x1, y1, x2, y2 in pixels around what is in it, under names."""
+    height, width = image.shape[-2:]
+    pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
+    # A pixel's square reaches from its number to the next one, as continuous coordinates have it.
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+    axis.axis("off")
+    for number, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        frame = plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="black", linewidth=3.2)
+        axis.add_patch(frame)
+        axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
+        if number < len(names):
+            axis.text(
+                min(x1, 0.62 * width),
+                max(y1, 0.1 * height),
+                names[number],
+                fontsize=7,
+                va="bottom",
+                color="black",
+                bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0},
+            )
+
+
+def labelled(axis: Axes, masks: Tensor, ignored: int) -> None:
+    """A mask (H, W) of labels: 0 is black, each class has a colour, ignored pixels are white."""
+    from matplotlib.colors import ListedColormap
+
+    colours = ["#000000", "#0072B2", "#D55E00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#E69F00"]
+    shown = masks.clone()
+    shown[(masks > 0) & (masks != ignored)] = (masks[(masks > 0) & (masks != ignored)] - 1) % 7 + 1
+    shown[masks == ignored] = len(colours)
+    axis.imshow(shown.numpy(), cmap=ListedColormap([*colours, "#FFFFFF"]), vmin=0, vmax=len(colours))
+    axis.axis("off")
+
+
+def suppressed(image: Tensor, boxes: Tensor, scores: Tensor, kept: Mapping[float, Tensor]) -> Figure:
+    """For each threshold the boxes that are kept at it, a panel each."""
+    figure, axes = panels(len(kept), width=2.4 * max(2, len(kept)), height=2.7)
+    for axis, (threshold, places) in zip(axes, kept.items(), strict=True):
+        names = [f"{score:.2f}" for score in scores[places].tolist()] if len(places) <= 8 else []
+        framed(axis, image, boxes[places], names)
+        axis.set_title(f"threshold {threshold:g}:\n{len(places)} of {len(boxes)} boxes", fontsize=9, loc="center")
     return figure

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -22,6 +24,7 @@ COLOURS = {
 }
 SHADES = {State.PASSED: "#2e7d32", State.PARTIAL: "#f0b429", State.FAILED: "#c62828", State.NOT_ATTEMPTED: "#cfd8dc"}
 OTHER_SHADE = "#7b1fa2"
+CUT_SHORT = {State.TIMEOUT, State.MEMORY, State.CRASHED, State.UNREADABLE}
 
 
 def verdicts(reports: Reports) -> list[Verdict]:
@@ -45,6 +48,42 @@ def table(graded: dict[str, Reports]) -> Table:
         most = sum(v.max_points for v in by_name.values())
         message = Text(_message(list(by_name.values())))  # as it is: a learner's text may look like markup
         made.add_row(Text(student), *cells, f"{total:g} of {most:g}", message)
+    return made
+
+
+def by_exercise(graded: dict[str, Reports]) -> Table:
+    """Exercises down, how their tests ended across: how many of each, and the mean of the points."""
+    found: dict[str, list[Verdict]] = {name: [] for name in _exercises(graded)}
+    for reports in graded.values():
+        for verdict in verdicts(reports):
+            found[verdict.grade_id].append(verdict)
+    states = [state for state in State if any(v.state is state for vs in found.values() for v in vs)]
+    made = Table(title=f"{len(graded)} submissions", title_justify="left", expand=False)
+    made.add_column("exercise", no_wrap=True)
+    for state in states:
+        made.add_column(Text(state, style=COLOURS.get(state, "magenta")), justify="right")
+    made.add_column("mean points", justify="right", no_wrap=True)
+    for name, all_of_it in found.items():
+        ended = Counter(v.state for v in all_of_it)
+        mean, most = fmean(v.points for v in all_of_it), max(v.max_points for v in all_of_it)
+        made.add_row(Text(name), *(str(ended[state] or "") for state in states), f"{mean:.2f} of {most:g}")
+    return made
+
+
+def cut_short(graded: dict[str, Reports], most: int) -> Table | None:
+    """Submissions with a test that did not end by itself, or a notebook that could not be read: why, of each."""
+    ended = {who: [v for v in verdicts(graded[who]) if v.state in CUT_SHORT] for who in sorted(graded)}
+    found = {who: of_them[0] for who, of_them in ended.items() if of_them}
+    if not found:
+        return None
+    made = Table(title="Cut short, or not readable", title_justify="left", expand=False)
+    for name in ("student", "exercise", "verdict"):
+        made.add_column(name, no_wrap=True)
+    made.add_column("message", ratio=1)
+    for who, verdict in list(found.items())[:most]:
+        made.add_row(Text(who), Text(verdict.grade_id), Text(verdict.state, style="magenta"), Text(verdict.message))
+    if len(found) > most:
+        made.caption = f"These are the first {most} of {len(found)}."
     return made
 
 

@@ -583,13 +583,15 @@ def card(name: str) -> Card:
     return FULL.get(name, ZOO[name]) if full_wanted() else ZOO[name]
 
 
-def cards_table() -> str:
-    """All cards as a Markdown table."""
+def cards_table(kind: Literal["vision", "language"] | None = None) -> str:
+    """All cards, or those of one kind, as a Markdown table."""
     rows = [
         "| name | what it is | task | input | size (MB) | accuracy on its own task | licence | weights here |",
         "|---|---|---|---|--:|---|---|---|",
     ]
     for row in cards():
+        if kind not in (None, row.kind):
+            continue
         measured = row.accuracy_on or "not published"
         own = measured if row.accuracy is None else f"{row.accuracy:.1%} ({measured})"
         here = "yes" if row.here else "no"

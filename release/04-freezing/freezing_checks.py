@@ -964,7 +964,7 @@ def _check_steps(
     settings: tuple[float, float, float],
     grad_of_frozen: float,
 ) -> None:
-    """Three steps with known gradients against the formula of SGD, worked out here in float64.
+    """Two steps with known gradients against the formula of SGD, worked out here in float64.
 
     v <- momentum * v + (grad + weight_decay * p);  p <- p - lr * v   (torch.optim.SGD's documentation)
     """
@@ -979,7 +979,7 @@ def _check_steps(
     expected = {name: p.detach().double().clone() for name, p in named.items()}
     velocity = {name: torch.zeros_like(value) for name, value in expected.items()}
     start = {name: p.detach().clone() for name, p in named.items()}
-    for step in range(3):
+    for step in range(2):
         for name, parameter in named.items():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.grad = noise if trainable[name] else noise * grad_of_frozen
@@ -999,7 +999,7 @@ def _check_steps(
                         seen=f"{call}: it moved",
                         expected="bit for bit as before",
                     )
-            # far above the rounding of three steps, in float32 too, and far below what a wrong switch does
+            # far above the rounding of two steps, in float32 too, and far below what a wrong switch does
             elif not torch.allclose(now.double(), expected[name], rtol=1e-5, atol=1e-5):
                 if torch.equal(now, start[name]):
                     raise Wrong(NOT_TRAINED, seen=f"{call}: it did not move")

@@ -8,6 +8,8 @@
 #
 # It knows nothing, and nobody can say what it will answer. But what will it be charged on average? You can know that
 # before it has seen a single photo. Write a number down.
+#
+# (*Scale* says how much is computed. *Offline*, on a laptop, is the default; every experiment begins by asking for it.)
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
@@ -96,7 +98,7 @@ if size.scale != "quick":
 # $$p_k = \frac{e^{z_k}}{\sum_{j=1}^{C} e^{z_j}},$$
 #
 # all positive, together 1. The charge for a photo whose right class is $t$ is $-\log p_t$, with the natural logarithm,
-# and *cross-entropy* is its mean over the $N$ rows of a batch:
+# in units called *nats*, and *cross-entropy* is its mean over the $N$ rows of a batch:
 #
 # $$L = -\frac{1}{N}\sum_{n=1}^{N} \log p_{n,t_n} .$$
 #
@@ -140,8 +142,19 @@ if size.scale != "quick":
 # makes the mean `nan`. At the other end $e^{-104}$ is 0, and $\log 0$ is `-inf`. It needs no unscaled pixels: one step
 # that is too long gets you there as well.
 #
-# To add $10^{-9}$ before the logarithm is the usual plaster. It is worse than the wound: a network that gives the right
-# class $e^{-1000}$ is then charged 20.7 and not 1000, and told that it is nearly well.
+# To add $10^{-9}$ before the logarithm is the usual plaster. What does it make of a network that gives the right class
+# $e^{-1000}$?
+
+# %%
+far = torch.tensor([[0.0, -1000.0]], requires_grad=True)  # the right class is the second
+patched = -(far.softmax(dim=1)[0, 1] + 1e-9).log()
+patched.backward()
+assert abs(patched.item() - 20.7) < 0.05 and not far.grad.any()
+print(f"charge {patched.item():.1f}, largest gradient {far.grad.abs().max().item():.1f}")
+
+# %% [markdown]
+# Worse than the wound: it is charged 20.7 and not 1000, and its gradient is 0: it is told to stay as it is. And `nan`
+# stays `nan`.
 #
 # Look at the formula again. Take the logarithm of the fraction, and no probability is left in it:
 #
@@ -157,9 +170,10 @@ if size.scale != "quick":
 #
 # ### Exercise 1: cross-entropy
 #
-# Difficulty ●●○, 10 minutes. Run the cell below yours for its verdict; `check_cross_entropy.hint()` gives the next of
-# three hints. PyTorch's own function would pass the check, and teach you nothing. The experiments further down use what
-# you write: while an exercise is open they stop, and while its card is not green throughout, their figures mean nothing.
+# Difficulty ●●○, 10 minutes. Run the cell below yours: a *card* says what is right, what is wrong and where to look.
+# `check_cross_entropy.hint()` gives the next of three hints. PyTorch's own function would pass the check, and teach you
+# nothing. The experiments further down use what you write: while an exercise is open they stop, and while its card is
+# not green throughout, their figures mean nothing.
 
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "cross-entropy", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -211,6 +225,10 @@ once = [cross_entropy(z[[i]], right_answer[[i]]).item() for i in each]
 twice = [cross_entropy(z[[i]].softmax(dim=1), right_answer[[i]]).item() for i in each]
 floor = math.log(math.e + classes - 1) - 1
 assert abs(twice[-1] - floor) < 1e-3 and once[-1] < 1e-3, "see the card of cross_entropy"
+wrong = z[[-1]].requires_grad_()  # sure of class 0, where 1 is right
+(pull,) = torch.autograd.grad(F.cross_entropy(wrong.softmax(dim=1), torch.tensor([1])), wrong)
+assert pull.abs().max() < 1e-4
+print(f"sure of the wrong class, softmax first: largest gradient {pull.abs().max().item():.0e}")
 figure = plots.lines(
     {
         "logits to the loss": (sureness.tolist(), once),
@@ -227,9 +245,10 @@ figure = plots.lines(
 #
 # $$\frac{e^1}{e^1 + 9\,e^0} = 0.23 ,$$
 #
-# so the loss cannot fall below $\log(e + 9) - 1 = 1.46$. Where the curve is flat it has no slope to go down: a
-# network that is sure of the *wrong* class gets hardly any gradient out of it. Nothing is raised; the loss falls, from 2.30 to somewhere
-# above 1.46. Remember that number. We meet it again when a real network has been trained this way.
+# so the loss cannot fall below $\log(e + 9) - 1 = 1.46$. Where the curve is flat it has no slope to go down, and it is
+# flat for the sure of either kind: a network that is sure of the *wrong* class, with logit 12 for it and 0 for the
+# others, gets a gradient below a ten-thousandth. Nothing is raised; the loss falls, from 2.30 to somewhere above 1.46.
+# Remember that number. We meet it again when a real network has been trained this way.
 #
 # ## Which way is down
 #
@@ -308,15 +327,19 @@ figure = plots.lines(
 )
 
 # %% [markdown]
-# Two enemies. From the right, the curve bends away from its chord. Taylor's formula says by how much,
+# Two enemies. At the right of the picture, where $h$ is large, the curve bends away from its chord. Taylor's formula
+# says by how much,
 #
 # $$\frac{f(x+h) - f(x)}{h} = f'(x) + \tfrac{h}{2} f''(x) + \dots ,\qquad
 # \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \tfrac{h^2}{6} f'''(x) + \dots ,$$
 #
-# since on both sides the bend is the same and cancels. From the left, rounding: a float64 has 16 digits, $f(x+h)$ and
-# $f(x-h)$ agree in nearly all of them, and what is left is divided by a tiny number. In between lies a valley, lower
+# since on both sides the bend is the same and cancels. At the left, where $h$ is tiny, rounding: a float64
+# has 16 digits, $f(x+h)$ and $f(x-h)$ agree in nearly all of them, and what is left is divided by a tiny number. In between lies a valley, lower
 # and wider for the central difference. With float32, which has 7 digits, rounding comes in long before: that is why
 # gradients are checked in float64.
+#
+# For the other side of the comparison: `x.detach().clone().requires_grad_()` is a new leaf with the same values.
+# `torch.autograd.grad(y, x)` returns the gradients of `y` as a tuple, and writes into no `.grad`.
 #
 # ### Exercise 2: check a gradient
 #
@@ -465,7 +488,7 @@ def sgd_step(params: list[Tensor], lr: float, momentum: float, buffers: list[Ten
     """One step of stochastic gradient descent with momentum, in place.
 
     params: leaf tensors of any shapes. The gradient of each is in its .grad, or that is None.
-    lr: the learning rate. momentum: 0 for plain steps, below 1.
+    lr: the learning rate. momentum: from 0 (plain steps) to 1 (no friction), both included.
     buffers: for each parameter, in the same order, its velocity, of the parameter's shape and
         dtype; zeros at the start. Afterwards buffers[i] holds the new velocity.
 
@@ -581,8 +604,9 @@ figure = plots.lines(
 # the same curve.) Adding is useful where one step is to see several batches. For one batch a step, clear first:
 # `optimizer.zero_grad()`. A gradient may also be left over from before the epoch.
 #
-# **The mode.** Some layers do one thing while the network learns and another when it is used. *Dropout* silences each
-# number with a given probability in training, so that no single one is relied on, and does nothing afterwards. *BatchNorm*
+# **The mode.** Some layers do one thing while the network learns and another when it is used. *Dropout* sets each
+# number to 0 with a given probability $q$ in training and multiplies the others by $1/(1-q)$, so that no single one is
+# relied on, and does nothing afterwards. *BatchNorm*
 # normalises by the batch in training, and afterwards by running statistics that it gathered on the way. `model.train()`
 # and `model.eval()` tell the model and all its layers which it is. Whoever measured before this epoch may have left the
 # model in eval mode.
@@ -770,7 +794,7 @@ if size.scale != "quick":
 # photos, which the network was never to learn from.
 #
 # There is more. Each batch built a graph, for a `backward` that never comes. And one who adds up the losses of the
-# batches as tensors, `total += loss`, keeps the graphs of all of them until the end. What does that hold?
+# batches as tensors, `total += loss`, keeps the graphs of all of them until the end. How much memory is that?
 
 
 # %% tags=["experiment"]
@@ -919,7 +943,7 @@ display(
     Markdown(
         f"On photos that it learnt from {plots.plus_minus(learnt_from, 100)} %, on others "
         f"**{plots.plus_minus(accuracy['as it should be'], 100)} %**: "
-        f"{plots.plus_minus(gap, 100)} points of what it seems to know is memory."
+        f"{plots.plus_minus(gap, 100)} points of what it seems to know are memory."
     )
 )
 if size.scale == "offline":
@@ -1045,22 +1069,31 @@ for name, shares in accuracy.items():
         end = f"above {int(min(ends)):,}"
     print(f"{name:27}{end:>25}{plots.plus_minus(shares, 100):>27}")
 should = accuracy["as it should be"]
+costs = {
+    name: [100 * (a - b) for a, b in zip(should, accuracy[name], strict=True)]
+    for name in ("softmax before the loss", "measured in training mode")
+}
+print(
+    "points lost: "
+    + ", ".join(f"{name} {plots.plus_minus(points)}" for name, points in costs.items())
+)
 if size.scale == "offline":
     assert min(should) > 0.77
     assert max(accuracy["rate counted in steps"]) < min(should) - 0.05
     assert max(accuracy["gradients not cleared"]) < 0.3
     assert sum(accuracy["softmax before the loss"]) < sum(should) - 0.01 * size.seeds
+    assert sum(accuracy["softmax before the loss"]) > sum(should) - 0.05 * size.seeds
     assert all(floor < run[-1] < 2 for run in loss["softmax before the loss"])
     assert sum(in_training_mode) < sum(should) - 0.01 * size.seeds
 
 # %% [markdown]
 # Not one of these runs raised an error. The gradients that are not cleared betray themselves: the loss leaves the picture,
 # and the network ends near chance. The rate that is counted in steps looks like a network that has nothing more to learn. And
-# softmax before the loss costs so little here that nobody would look for it. Its loss gives it away to those who know
-# the number: it creeps towards 1.46 from above, and no network gets below.
+# softmax before the loss costs so little here, fewer than 5 points, that nobody would look for it. Its loss gives it away to
+# those who know the number: it creeps towards 1.46 from above, and no network gets below.
 #
-# The last bar is a good network, measured badly. Nothing was lost but a true number, and whoever compares two networks
-# by it compares their Dropout.
+# The last bar is a good network, measured badly; the last line above says by how many points. Nothing was lost but a
+# true number, and whoever compares two networks by it compares their Dropout.
 #
 # ## The next door
 #

@@ -311,6 +311,20 @@ def too_small_a_step(f, x):
 
 
 @mutants.wrong("gradient_check", "step-size")
+def a_step_of_one_billionth(f, x):
+    own = x.detach().clone().requires_grad_()
+    (g,) = torch.autograd.grad(f(own), own)
+    flat, h, worst = x.detach().clone().reshape(-1), 1e-9, 0.0
+    for i in range(flat.numel()):
+        up, down = flat.clone(), flat.clone()
+        up[i] += h
+        down[i] -= h
+        n = (f(up.view(x.shape)).item() - f(down.view(x.shape)).item()) / (2 * h)
+        worst = max(worst, abs(n - g.reshape(-1)[i].item()))
+    return worst
+
+
+@mutants.wrong("gradient_check", "step-size")
 def single_precision_difference(f, x):
     own = x.detach().clone().requires_grad_()
     (g,) = torch.autograd.grad(f(own), own)

@@ -581,7 +581,7 @@ for candidate in (0.001, 0.01, 0.1):
     on_choose[candidate] = [
         torch.as_tensor(
             learning_curve(
-                lambda _, strength=candidate: Probe(strength),
+                lambda seed, strength=candidate: Probe(strength),
                 ((known, y_train), (chosen_by, y_known[choose_rows])),
                 [curve.sizes[2]],
                 seeds,
@@ -596,7 +596,7 @@ for candidate, accuracies in on_choose.items():
 print(f"We take {strength} for every probe.")
 
 
-def probe(_: int) -> Probe:
+def probe(seed: int) -> Probe:
     return Probe(strength)
 
 

@@ -565,6 +565,7 @@ def _(normalisation_stats: Callable, cases: Sequence[Tensor]) -> None:
         uneven_images((6, 1, 4, 5), 3),
         uneven_images((1, 3, 4, 7), 4),
         uneven_images((5, 4, 3, 2), 5, torch.float64) * 8 - 4,
+        uneven_images((150, 2, 3, 4), 7),
         uneven_images((8, 6, 1, 1), 6),  # feature vectors: images of one pixel
     )
     for images in (*made, *cases):
@@ -713,13 +714,12 @@ class _Witness:
         self.models.append(model)
         made = SimpleNamespace()
 
-        def fit(x: Tensor, y: Tensor) -> SimpleNamespace:
+        def fit(x: Tensor, y: Tensor) -> None:
             try:
                 model.fits.append(self._fitted(x, y))
             except Wrong as wrong:
                 model.fits.append([])
                 model.faults.append(wrong)
-            return made
 
         def score(x: Tensor, y: Tensor) -> float:
             if not model.fits:
@@ -1154,6 +1154,7 @@ def _(transfer_gain: Callable, cases: Sequence[tuple[Sequence[float], Sequence[f
         (4, lambda values: torch.tensor(values, dtype=torch.float64)),
         (6, lambda values: torch.tensor(values, dtype=torch.float32)),
         (2, tuple),
+        (40, list),
     ):
         pretrained, scratch = _runs(n, seed=40 + n, gain=-0.02)
         _check_interval(transfer_gain(kind(pretrained), kind(scratch)), pretrained, scratch)

@@ -1297,11 +1297,22 @@ def in_plain_python(pretrained, scratch):
     import math
     import statistics
 
+    from scipy.special import stdtrit
+
     d = [float(p) - float(s) for p, s in zip(pretrained, scratch, strict=True)]
-    table = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
     gain = statistics.fmean(d)
-    half = table[len(d) - 2] * statistics.stdev(d) / math.sqrt(len(d))
+    half = float(stdtrit(len(d) - 1, 0.975)) * statistics.stdev(d) / math.sqrt(len(d))
     return [gain, gain - half, gain + half]
+
+
+@mutants.wrong("transfer_gain", "normal-quantile")
+def a_normal_from_thirty_on(pretrained, scratch):
+    d = torch.as_tensor(pretrained, dtype=torch.float64) - torch.as_tensor(
+        scratch, dtype=torch.float64
+    )
+    t = 1.96 if len(d) >= 30 else float(stats.t.ppf(0.975, len(d) - 1))
+    half = t * d.std() / len(d) ** 0.5
+    return d.mean(), d.mean() - half, d.mean() + half
 
 
 @mutants.right("transfer_gain")

@@ -264,6 +264,15 @@ def test_tensors_of_many_kinds_cross_in_both_ways(learner: Learner) -> None:
     assert type(made) is torch.Tensor and made.dtype == torch.float64
 
 
+def test_what_is_empty_crosses_with_its_shape(learner: Learner) -> None:
+    turn = learner("def turn(*all): return [one.shape for one in all], [one.T for one in all]", "turn")
+    empty = [torch.zeros(0, 4), torch.zeros(3, 0, dtype=torch.int64), np.zeros((0, 2)), torch.zeros(0)[:, None]]
+    shapes, turned = turn(*empty)
+    assert [tuple(shape) for shape in shapes] == [(0, 4), (3, 0), (0, 2), (0, 1)]
+    assert [tuple(one.shape) for one in turned] == [(4, 0), (0, 3), (2, 0), (1, 0)]
+    assert [one.dtype for one in turned] == [one.dtype for one in empty]
+
+
 def test_a_tensor_changed_in_place_comes_back(learner: Learner) -> None:
     change = learner("def change(x): x.add_(1); x.requires_grad_(); (x * 3).sum().backward(); return x", "change")
     x = torch.zeros(3)

@@ -1,6 +1,8 @@
 """What a report counts, and what it says where there is little to count."""
 
+import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +13,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from nbgrader.api import Gradebook
+from rich.console import Console
 
 from autograder import layout
+from autograder import report as terminal
 from autograder.cli import main
 from autograder.report import data
 from autograder.report.page import page
 from autograder.verdict import State, Verdict
 
 sys.path.insert(0, str(Path(__file__).parent))
-from report_course import NAMES, make_course, submit
+from report_course import NAMES, _verdicts, make_course, submit
 
 
 def run(root: Path, *words: str) -> Result:
@@ -226,3 +230,33 @@ def test_the_report_is_written_where_it_is_asked_for(root: Path, tmp_path: Path)
     assert html.strip().startswith("<!DOCTYPE html>") and all(name in html for name in ("s0000", *NAMES))
     assert run(root, "--json", "--output", str(tmp_path / "r.json")).exit_code == 0
     assert json.loads((tmp_path / "r.json").read_text())["version"] == 1
+
+
+def of_class(count: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {f"s{n:03}": {"p": SimpleNamespace(verdicts=_verdicts(rng, n))} for n in range(count)}
+
+
+def shown(table: Any) -> str:
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
+
+
+def test_a_large_class_is_counted_by_exercise() -> None:
+    graded = of_class(300)
+    text = shown(terminal.by_exercise(graded))
+    first = next(line for line in text.splitlines() if NAMES[0] in line)
+    counts = [int(word) for word in re.findall(r"│\s+(\d+)(?= )", first)]
+    assert sum(counts) == 300
+    of_first = [v for r in graded.values() for v in r["p"].verdicts if v.grade_id == f"check-{NAMES[0]}"]
+    assert counts[0] == sum(v.state is State.PASSED for v in of_first)
+    assert "s007" not in text
+
+
+def test_what_was_cut_short_is_named_in_a_large_class() -> None:
+    graded = of_class(300)
+    text = shown(terminal.cut_short(graded, most=5))
+    assert "s007" in text and "timeout" in text and "s008" not in text
+    assert "the first 5 of 13" in " ".join(text.split())
+    assert terminal.cut_short(of_class(7), most=5) is None

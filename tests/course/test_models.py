@@ -671,6 +671,9 @@ def test_the_cards_say_whether_the_weights_are_here(change: Callable[..., Card])
         assert f"{row.size_mb:.1f}" in line
         assert row.licence in line
         assert row.input in line
+    pictures = cards_table(kind="vision").splitlines()[2:]
+    assert pictures == [line for line, row in zip(table[2:], cards(), strict=True) if row.kind == "vision"]
+    assert 0 < len(pictures) < len(cards())
 
 
 # --- preprocess

@@ -1,0 +1,45 @@
+"""Tokens and how much each looks at each other one, by layer and head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course import plots, scale
+
+
+def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[int, int]] = ((0, 0),)) -> Figure | None:
+    """Attention between the tokens of one text: a few layers and heads, and below that with sliders to move.
+
+    weights: (layers, heads, T, T), row i of which says how token i spreads its attention, 1 in all. shown: the layers
+    and heads, from 0, of the fixed figure. Returns that figure; nothing while a notebook is graded. The sliders show
+    in a running notebook alone.
+    """
+    if scale.grading():
+        return None
+    figure = plots.attention(tokens, {f"layer {a + 1}, head {b + 1}": weights[a, b] for a, b in shown})
+    if scale.current() != "quick" and hasattr(get_ipython(), "kernel"):
+        display(sliders(tokens, weights))
+    return figure
+
+
+def sliders(tokens: Sequence[str], weights: Tensor):
+    """The widget alone: the layer, the head, and the token whose view is also drawn as bars."""
+    import ipywidgets
+
+    def draw(layer: int, head: int, token: int) -> None:
+        plots.attention(tokens, {f"layer {layer}, head {head}": weights[layer - 1, head - 1]}, view=token - 1)
+        plt.show()
+
+    def knob(name: str, most: int) -> ipywidgets.IntSlider:
+        return ipywidgets.IntSlider(value=1, min=1, max=most, description=name, continuous_update=False)
+
+    layers, heads, length, _ = weights.shape
+    return ipywidgets.interactive(
+        draw, layer=knob("layer", layers), head=knob("head", heads), token=knob("token", length)
+    )

@@ -1,0 +1,43 @@
+"""The interactive pictures: a plain figure always, a widget in a live notebook, nothing while graded."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from course import scale
+from course.widgets import boxes as widget
+
+IMAGE = torch.full((1, 40, 50), 90, dtype=torch.uint8)
+BOXES = torch.tensor([[1.0, 2, 20, 30], [2, 2, 21, 30], [30, 5, 45, 35]])
+SCORES = torch.tensor([0.9, 0.8, 0.7])
+
+
+def test_a_panel_for_each_threshold_says_how_many_are_kept() -> None:
+    figure = widget.suppression(IMAGE, BOXES, SCORES, nms, thresholds=(0.3, 1.0))
+    assert figure is not None
+    assert [axis.get_title("center").split("\n")[1] for axis in figure.axes] == ["2 of 3 boxes", "3 of 3 boxes"]
+
+
+def test_the_slider_asks_again_when_it_moves() -> None:
+    asked = []
+
+    def witnessed(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+        asked.append(threshold)
+        return nms(boxes, scores, threshold)
+
+    knobs = widget.slider(IMAGE, BOXES, SCORES, witnessed)
+    knobs.update()
+    knobs.children[0].value = 0.25
+    assert asked[-1] == 0.25
+
+
+def test_nothing_is_drawn_while_a_notebook_is_graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(scale.GRADING_VARIABLE, "autograde")
+
+    def never(*args: object) -> Tensor:
+        raise AssertionError
+
+    assert widget.suppression(IMAGE, BOXES, SCORES, never) is None
