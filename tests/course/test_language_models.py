@@ -187,7 +187,7 @@ def test_gpt_is_as_good_as_its_card_says(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pretrain, "held_out", lambda: some)
     found = pretrain.perplexity(load_backbone("gpt"), load_tokenizer("gpt"))
     assert found == pytest.approx(figures_of("gpt")["perplexity"], rel=0.1)
-    assert found < 250
+    assert found < 100
 
 
 def test_xlnet_is_as_good_as_its_card_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_what_a_language_model_learnt_helps_to_tell_topics(name: str, monkeypatc
     """Topics were no part of its training. Here on every sixth test definition, from one drawing of the training ones;
     the slow test of the recipe does all that the card does."""
     figures, data = figures_of(name), wordnet_topics()
-    assert figures["topics"] > figures["topics_random"] + 0.02
+    assert figures["topics"] > figures["topics_random"] + 0.1
     fewer = dataclasses.replace(data, x_test=data.x_test[::6], y_test=data.y_test[::6])
     monkeypatch.setattr(pretrain, "wordnet_topics", lambda: fewer)
     (learnt,) = pretrain.transfer([load_backbone(name)], load_tokenizer(name))

@@ -56,7 +56,7 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("gpt", epochs=8, steps=180, lr=2e-3, batch=8),
+        Recipe("gpt", epochs=16, steps=225, lr=2e-3, batch=8),
         Recipe("xlnet", epochs=16, steps=250, lr=1e-3, batch=32),
         Recipe("marian", epochs=6, steps=250, lr=1e-3, batch=32),
     )
