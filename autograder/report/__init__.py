@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ COLOURS = {
     State.NOT_ATTEMPTED: "bright_black",
 }
 SHADES = {State.PASSED: "#2e7d32", State.PARTIAL: "#f0b429", State.FAILED: "#c62828", State.NOT_ATTEMPTED: "#cfd8dc"}
-OTHER_SHADE = "#7b1fa2"
+OTHER_COLOUR, OTHER_SHADE = "magenta", "#7b1fa2"
 CUT_SHORT = {State.TIMEOUT, State.MEMORY, State.CRASHED, State.UNREADABLE}
 
 
@@ -53,15 +53,16 @@ def table(graded: dict[str, Reports]) -> Table:
 
 def by_exercise(graded: dict[str, Reports]) -> Table:
     """Exercises down, how their tests ended across: how many of each, and the mean of the points."""
-    found: dict[str, list[Verdict]] = {name: [] for name in _exercises(graded)}
+    found: defaultdict[str, list[Verdict]] = defaultdict(list)
     for reports in graded.values():
         for verdict in verdicts(reports):
             found[verdict.grade_id].append(verdict)
-    states = [state for state in State if any(v.state is state for vs in found.values() for v in vs)]
+    seen = {verdict.state for all_of_it in found.values() for verdict in all_of_it}
+    states = [state for state in State if state in seen]
     made = Table(title=f"{len(graded)} submissions", title_justify="left", expand=False)
     made.add_column("exercise", no_wrap=True)
     for state in states:
-        made.add_column(Text(state, style=COLOURS.get(state, "magenta")), justify="right")
+        made.add_column(Text(state, style=COLOURS.get(state, OTHER_COLOUR)), justify="right")
     made.add_column("mean points", justify="right", no_wrap=True)
     for name, all_of_it in found.items():
         ended = Counter(v.state for v in all_of_it)
@@ -72,8 +73,8 @@ def by_exercise(graded: dict[str, Reports]) -> Table:
 
 def cut_short(graded: dict[str, Reports], most: int) -> Table | None:
     """Submissions with a test that did not end by itself, or a notebook that could not be read: why, of each."""
-    ended = {who: [v for v in verdicts(graded[who]) if v.state in CUT_SHORT] for who in sorted(graded)}
-    found = {who: of_them[0] for who, of_them in ended.items() if of_them}
+    first = {who: next((v for v in verdicts(graded[who]) if v.state in CUT_SHORT), None) for who in sorted(graded)}
+    found = {who: verdict for who, verdict in first.items() if verdict is not None}
     if not found:
         return None
     made = Table(title="Cut short, or not readable", title_justify="left", expand=False)
@@ -81,7 +82,7 @@ def cut_short(graded: dict[str, Reports], most: int) -> Table | None:
         made.add_column(name, no_wrap=True)
     made.add_column("message", ratio=1)
     for who, verdict in list(found.items())[:most]:
-        made.add_row(Text(who), Text(verdict.grade_id), Text(verdict.state, style="magenta"), Text(verdict.message))
+        made.add_row(Text(who), Text(verdict.grade_id), Text(verdict.state, style=OTHER_COLOUR), Text(verdict.message))
     if len(found) > most:
         made.caption = f"These are the first {most} of {len(found)}."
     return made
@@ -137,7 +138,7 @@ def _short(name: str) -> str:
 def _cell(verdict: Verdict | None) -> Text:
     if verdict is None:
         return Text("-", style="bright_black")
-    style = COLOURS.get(verdict.state, "magenta")
+    style = COLOURS.get(verdict.state, OTHER_COLOUR)
     return Text(f"{verdict.points:g}/{verdict.max_points:g}\n{verdict.state}", style=style, justify="center")
 
 

@@ -33,7 +33,7 @@ def load_backbone(name: str, pretrained: bool = True, num_classes: int | None = 
 
         model = load_backbone("efficientnet-lite0", num_classes=10)   # (N, 3, H, W) float32 -> (N, 10) logits
         bert = load_backbone("bert")   # input_ids (N, T), attention_mask (N, T) -> .last_hidden_state (N, T, 384)
-    gpt = load_backbone("gpt")     # the same -> .logits (N, T, V); gpt.transformer -> .last_hidden_state
+        gpt = load_backbone("gpt")     # the same -> .logits (N, T, V); gpt.transformer -> .last_hidden_state
 
     Raises ValueError for an unknown name, for num_classes < 1, and for num_classes where the model has no head;
     AssetError where weights are missing, damaged, do not fit, or cannot be fetched.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-from IPython.core.getipython import get_ipython
-from IPython.display import display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course import plots, scale
+from course import plots
+from course.widgets import with_widget
 
 
 def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[int, int]] = ((0, 0),)) -> Figure | None:
@@ -20,12 +19,11 @@ def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[i
     and heads, from 0, of the fixed figure. Returns that figure; nothing while a notebook is graded. The sliders show
     in a running notebook alone.
     """
-    if scale.grading():
-        return None
-    figure = plots.attention(tokens, {f"layer {a + 1}, head {b + 1}": weights[a, b] for a, b in shown})
-    if scale.current() != "quick" and hasattr(get_ipython(), "kernel"):
-        display(sliders(tokens, weights))
-    return figure
+
+    def draw() -> Figure:
+        return plots.attention(tokens, {f"layer {a + 1}, head {b + 1}": weights[a, b] for a, b in shown})
+
+    return with_widget(draw, lambda: sliders(tokens, weights))
 
 
 def sliders(tokens: Sequence[str], weights: Tensor):
