@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.witness import Tap
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -1404,20 +1405,6 @@ check_evaluate = Check(
         "One division, at the end.",
     ),
 )
-
-
-class Tap:
-    """Shows a tensor to a function, which stays where the check is, and passes it on."""
-
-    def __init__(self, see: Callable[[Tensor], None]) -> None:
-        self.see = see
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.see(x)
-        return x
-
-    def __deepcopy__(self, memo: Any) -> Tap:
-        return self
 
 
 class Moody(nn.Module):
