@@ -1,24 +1,35 @@
 """Which tests go together to one worker, and which go first."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def _group(nodeid: str) -> str:
+    """All tests of a lesson are a group, whatever their file, and those of any other file: they share what is made."""
+    file, _, test = nodeid.partition("::")
+    return test.partition("[")[2] or file if file.startswith("tests/source/") else file
+
+
+class Groups(LoadScopeScheduling):
+    """Hands one group after another to the workers, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of a lesson are a group, whatever their file, and those of any other file: they share what is made.
+    """Lessons go first, since each takes long, then files with many tests.
 
-    Lessons go first, since each takes long, then files with many tests: at the end, no worker has nothing left to do
-    while another is in the middle of much.
+    So at the end no worker has nothing left to do while another is in the middle of much.
     """
-    groups = {item: _lesson(item) or item.nodeid.partition("::")[0] for item in items}
+    groups = {item: _group(item.nodeid) for item in items}
     sizes = Counter(groups.values())
-    items.sort(key=lambda item: (_lesson(item) is None, -sizes[groups[item]], groups[item]))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _lesson(item: pytest.Item) -> str | None:
-    """The lesson that a test of tests/source looks at."""
-    return item.callspec.id if item.path.parent.name == "source" and hasattr(item, "callspec") else None
+    items.sort(key=lambda item: (groups[item].startswith("tests/"), -sizes[groups[item]], groups[item]))
