@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from course import paths
+from course import catalogue, paths
+from course.catalogue import Lesson
+from course.locale import gettext as _
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +27,8 @@ def lab(options: tuple[str, ...]) -> None:
     """Open the lessons in JupyterLab, in FOLDER (finetuning-from-zero unless you name another).
 
     The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
-    again. Further options go to JupyterLab: course lab my-lessons --no-browser
+    again: a newer edition of a lesson is put around your answers, and the notebook as it was is kept. Further
+    options go to JupyterLab: course lab my-lessons --no-browser
     """
     from course.workspace import WorkspaceError, prepare
 
@@ -96,6 +101,104 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
     if check and changed:
         click.echo("release/ is not what source/ gives. Run `course release`, and commit what it changes.", err=True)
         sys.exit(1)
+
+
+FOLDER = click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    metavar="FOLDER",
+    help="Your lessons, where you are not in their folder.",
+)
+
+
+@main.command()
+@click.argument("lesson")
+@click.argument("exercise", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@FOLDER
+def reset(lesson: str, exercise: str | None, yes: bool, folder: Path) -> None:
+    """Put the stub of EXERCISE back, or all of LESSON, as you were given it.
+
+    Nothing is lost: what you wrote is kept in kept/ of the lesson's folder.
+
+    \b
+    course reset 4 freeze
+    course reset freezing
+    """
+    from course import progress, resetting, workspace
+
+    with _in_sentences():
+        place, found = workspace.find(folder), catalogue.find_lesson(lesson)
+        asked = None if exercise is None else catalogue.find_exercise(exercise)
+        if asked is not None and asked.lesson != found.name:
+            raise catalogue.UnknownName(
+                _("{exercise} is an exercise of {its}, not of {lesson}.").format(
+                    exercise=asked.name, its=asked.lesson, lesson=found.name
+                )
+            )
+        what = found.name if asked is None else asked.name
+        if sys.stdin.isatty() and not yes:
+            click.confirm(
+                _("Put {what} back as you were given it? What you wrote is kept.").format(what=what), abort=True
+            )
+        if asked is None:
+            kept = resetting.reset_lesson(place, found)
+        else:
+            kept = resetting.reset_exercise(place, found, asked)
+    progress.record("reset", "" if asked is None else asked.name, lesson=found.name)
+    click.echo(_("{what} is as you were given it.").format(what=what))
+    if kept is not None:
+        click.echo(_("What you had written is kept as {kept}.").format(kept=kept))
+    click.echo(_("Where the notebook is open: File → Reload Notebook from Disk."))
+
+
+@main.command()
+@click.argument("lesson", required=False)
+@click.option("--student", metavar="ID", help="Your id in the class: it becomes part of the archive's name.")
+@click.option("--archive", is_flag=True, help="Make an archive, even where the class has an exchange.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON, and nothing else.")
+@FOLDER
+def submit(lesson: str | None, student: str | None, archive: bool, as_json: bool, folder: Path) -> None:
+    """Hand LESSON in: to the class's exchange where there is one, else as an archive.
+
+    LESSON can be left out in a lesson's folder, and where you have worked on one only. You get a receipt, with
+    the time and the hash of each file. You can hand in as often as you like, solved or not.
+    """
+    from course import progress, submitting, workspace
+    from course.exchanging import NotTaken
+
+    with _in_sentences(NotTaken):
+        place = workspace.find(folder)
+        found = _lesson_at(place, folder) if lesson is None else catalogue.find_lesson(lesson)
+        made, kept = submitting.submit(place, found, student, archive=archive)
+    progress.record("submit", lesson=found.name)
+    click.echo(submitting.as_json(made).decode().rstrip() if as_json else submitting.said(made, kept))
+
+
+def _lesson_at(place: Path, folder: Path) -> Lesson:
+    """The lesson that is meant where none is named: the one whose folder this is, or the only one worked on."""
+    from course import submitting
+
+    inside = folder.resolve().relative_to(place).parts
+    if inside:
+        return catalogue.find_lesson(inside[0])
+    fits = submitting.worked_on(place, catalogue.lessons())
+    if len(fits) != 1:
+        names = ", ".join(lesson.name for lesson in fits or catalogue.lessons())
+        raise catalogue.UnknownName(_("Say which lesson: {names}.").format(names=names))
+    return fits[0]
+
+
+@contextmanager
+def _in_sentences(*more: type[Exception]) -> Iterator[None]:
+    """What goes wrong with a learner's copy is said, without a traceback."""
+    from course.workspace import WorkspaceError
+
+    try:
+        yield
+    except (WorkspaceError, catalogue.UnknownName, OSError, *more) as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from course.workspace import WorkspaceError
 
 def reset_lesson(folder: Path, lesson: Lesson) -> Path | None:
     """Put the whole notebook back. Gives where the learner's is kept; None where there was nothing of theirs."""
-    path, stub = _notebook(folder, lesson), _given(folder, lesson)
+    path, stub = _notebook(folder, lesson), workspace.given(folder, lesson)
     mine = path.read_bytes() if path.is_file() else None
     if mine == stub:
         return None
@@ -46,7 +46,7 @@ def reset_exercise(folder: Path, lesson: Lesson, exercise: Exercise) -> Path | N
                 " {lesson}` keeps it aside and puts the whole lesson back."
             ).format(name=path.relative_to(folder).as_posix(), reason=error, lesson=lesson.name)
         ) from error
-    stubs = {key(cell): cell for cell in notebooks.read(_given(folder, lesson)).cells}
+    stubs = {key(cell): cell for cell in notebooks.read(workspace.given(folder, lesson)).cells}
     stub = stubs[exercise.cell]
     names = match(mine.cells, stubs)
     kept = None
@@ -66,9 +66,3 @@ def reset_exercise(folder: Path, lesson: Lesson, exercise: Exercise) -> Path | N
 
 def _notebook(folder: Path, lesson: Lesson) -> Path:
     return folder / lesson.name / f"{lesson.name}.ipynb"
-
-
-def _given(folder: Path, lesson: Lesson) -> bytes:
-    """The lesson as the learner was given it, so that the stub fits the rest; else as the course has it now."""
-    known = workspace.given(folder, f"{lesson.name}/{lesson.name}.ipynb")
-    return known if known is not None else lesson.notebook.read_bytes()

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from course import notebooks, paths
+from course.catalogue import Lesson
 from course.keeping import keep, write
 from course.locale import gettext as _
 from course.locale import ngettext
@@ -24,7 +25,7 @@ LEFTOVERS = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 
 
 class WorkspaceError(Exception):
-    """A folder that cannot hold a learner's copy, or holds none; the message says why and what to do."""
+    """What cannot be done in, or with, a learner's copy; the message says why and what to do."""
 
 
 def find(start: Path) -> Path:
@@ -89,11 +90,11 @@ def prepare(folder: Path, release_dir: Path | None = None) -> list[str]:
     return said
 
 
-def given(folder: Path, name: str) -> bytes | None:
-    """The notebook that the learner was given as `name`, "LESSON/LESSON.ipynb"; None where it is not known."""
-    digest = _read_record(folder).get(name)
-    path = folder / GIVEN / str(digest)
-    return path.read_bytes() if digest and path.is_file() else None
+def given(folder: Path, lesson: Lesson) -> bytes:
+    """The notebook of a lesson as the learner was given it; where that is not known, as the course has it now."""
+    digest = _read_record(folder).get(f"{lesson.name}/{lesson.name}.ipynb")
+    known = folder / GIVEN / str(digest)
+    return known.read_bytes() if known.is_file() else lesson.notebook.read_bytes()
 
 
 def _bring(folder: Path, name: str, content: bytes, recorded: str | None) -> list[str]:
@@ -167,7 +168,7 @@ def _said(name: str, merged: Merged, kept: str) -> str:
     if beside := len(merged.those(Fate.BESIDE)):
         said.append(
             ngettext(
-                "The course has changed {count} cell that you had edited: yours stays, and what is new stands below it.",
+                "The course has changed {count} cell that you had edited: yours stays, and what is new stands below.",
                 "The course has changed {count} cells that you had edited: yours stay, and what is new stands below.",
                 beside,
             ).format(count=beside)
