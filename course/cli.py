@@ -142,15 +142,12 @@ def reset(lesson: str, exercise: str | None, yes: bool, folder: Path) -> None:
             click.confirm(
                 _("Put {what} back as you were given it? What you wrote is kept.").format(what=what), abort=True
             )
-        if asked is None:
-            kept = resetting.reset_lesson(place, found)
-        else:
-            kept = resetting.reset_exercise(place, found, asked)
+        kept = resetting.reset(place, found, asked)
     progress.record("reset", "" if asked is None else asked.name, lesson=found.name)
     click.echo(_("{what} is as you were given it.").format(what=what))
     if kept is not None:
         click.echo(_("What you had written is kept as {kept}.").format(kept=kept))
-    click.echo(_("Where the notebook is open: File → Reload Notebook from Disk."))
+        click.echo(_("Where the notebook is open in JupyterLab: File → Reload Notebook from Disk."))
 
 
 @main.command()
@@ -166,9 +163,8 @@ def submit(lesson: str | None, student: str | None, archive: bool, as_json: bool
     the time and the hash of each file. You can hand in as often as you like, solved or not.
     """
     from course import progress, submitting, workspace
-    from course.exchanging import NotTaken
 
-    with _in_sentences(NotTaken):
+    with _in_sentences():
         place = workspace.find(folder)
         found = _lesson_at(place, folder) if lesson is None else catalogue.find_lesson(lesson)
         made, kept = submitting.submit(place, found, student, archive=archive)
@@ -191,13 +187,13 @@ def _lesson_at(place: Path, folder: Path) -> Lesson:
 
 
 @contextmanager
-def _in_sentences(*more: type[Exception]) -> Iterator[None]:
+def _in_sentences() -> Iterator[None]:
     """What goes wrong with a learner's copy is said, without a traceback."""
     from course.workspace import WorkspaceError
 
     try:
         yield
-    except (WorkspaceError, catalogue.UnknownName, OSError, *more) as error:
+    except (WorkspaceError, catalogue.UnknownName, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -158,7 +158,7 @@ def _behind(
     cells: Sequence[NotebookNode], names: Sequence[str | None], fates: Sequence[Fate], now: Release, before: Release
 ) -> defaultdict[str | None, list[NotebookNode]]:
     """The cells that stay, by the course's cell that they come behind; None is the top of the notebook."""
-    behind = defaultdict(list)
+    behind: defaultdict[str | None, list[NotebookNode]] = defaultdict(list)
     successors = _successors(before, now)
     courses = {cell.id for cell in now.values()}
     taken = courses | {cell.id for cell in cells}

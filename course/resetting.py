@@ -13,56 +13,46 @@ from course.notebooks import BrokenNotebook, key
 from course.workspace import WorkspaceError
 
 
-def reset_lesson(folder: Path, lesson: Lesson) -> Path | None:
-    """Put the whole notebook back. Gives where the learner's is kept; None where there was nothing of theirs."""
-    path, stub = _notebook(folder, lesson), workspace.given(folder, lesson)
+def reset(folder: Path, lesson: Lesson, exercise: Exercise | None = None) -> Path | None:
+    """Put a lesson's notebook back, or in it the stub of one exercise, without outputs, and change no other cell.
+
+    Gives where the learner's text is kept; None where there was none. Raises WorkspaceError for an exercise of a
+    notebook that is not there or cannot be read.
+    """
+    path = folder / lesson.name / f"{lesson.name}.ipynb"
+    given = workspace.given(folder, lesson)
     mine = path.read_bytes() if path.is_file() else None
-    if mine == stub:
-        return None
-    kept = keep(path.parent, path.name, mine) if mine is not None else None
-    write(path, stub)
+    if exercise is not None:
+        return _reset_cell(path, mine, given, exercise)
+    kept = None if mine in (None, given) else keep(path.parent, path.name, mine)
+    write(path, given)
     return kept
 
 
-def reset_exercise(folder: Path, lesson: Lesson, exercise: Exercise) -> Path | None:
-    """Put one exercise's stub back, without outputs; no other cell changes.
-
-    Gives where the learner's text is kept; None where there was none. A cell that they had thrown away comes back
-    behind the one that it was behind. Raises WorkspaceError where there is no notebook that could be read.
-    """
-    path = _notebook(folder, lesson)
+def _reset_cell(path: Path, mine: bytes | None, given: bytes, exercise: Exercise) -> Path | None:
     try:
-        mine = notebooks.read(path.read_bytes())
-    except FileNotFoundError as error:
-        raise WorkspaceError(
-            _("There is no {name}. `course reset {lesson}` puts the whole lesson back.").format(
-                name=path.relative_to(folder).as_posix(), lesson=lesson.name
-            )
-        ) from error
+        if mine is None:
+            raise BrokenNotebook(_("there is no such file"))
+        notebook = notebooks.read(mine)
     except BrokenNotebook as error:
         raise WorkspaceError(
             _(
-                "{name} cannot be read as a notebook ({reason}). If it is open, save it and run this again; `course reset"
-                " {lesson}` keeps it aside and puts the whole lesson back."
-            ).format(name=path.relative_to(folder).as_posix(), reason=error, lesson=lesson.name)
+                "{name} cannot be read as a notebook ({reason}). If it is open, save it and run this again; otherwise"
+                " `course reset {lesson}` keeps it aside and puts the whole lesson back."
+            ).format(name=path.name, reason=error, lesson=exercise.lesson)
         ) from error
-    stubs = {key(cell): cell for cell in notebooks.read(workspace.given(folder, lesson)).cells}
-    stub = stubs[exercise.cell]
-    names = match(mine.cells, stubs)
+    stubs = {key(cell): cell for cell in notebooks.read(given).cells}
+    stub, names = stubs[exercise.cell], match(notebook.cells, stubs)
     kept = None
     if exercise.cell in names:
         number = names.index(exercise.cell)
-        cell = mine.cells[number]
+        cell = notebook.cells[number]
         if cell.source.rstrip() != stub.source.rstrip():
             suffix = "md" if cell.cell_type == "markdown" else "py"
             kept = keep(path.parent, f"{exercise.name}.{suffix}", f"{cell.source}\n".encode())
-        mine.cells[number] = stub | {"id": cell.id}
-    else:
+        notebook.cells[number] = stub | {"id": cell.id}
+    else:  # thrown away: it comes back behind the cell that it was behind
         before = list(stubs)[: list(stubs).index(exercise.cell)]
-        mine.cells.insert(max((number for number, name in enumerate(names, 1) if name in before), default=0), stub)
-    write(path, notebooks.dump(mine))
+        notebook.cells.insert(max((place for place, name in enumerate(names, 1) if name in before), default=0), stub)
+    write(path, notebooks.dump(notebook))
     return kept
-
-
-def _notebook(folder: Path, lesson: Lesson) -> Path:
-    return folder / lesson.name / f"{lesson.name}.ipynb"

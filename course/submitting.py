@@ -130,7 +130,7 @@ def submit(folder: Path, lesson: Lesson, student: str | None = None, *, archive:
     """Hand a lesson in: to nbgrader's exchange where one is configured, else, or if so asked, as an archive.
 
     Gives the receipt, and the file in the learner's copy that it is kept in. Raises WorkspaceError as `receipt` does,
-    and exchanging.NotTaken where the exchange refuses.
+    and also where the exchange refuses.
     """
     from course import exchanging  # which brings all of nbgrader
 
@@ -274,9 +274,8 @@ def said(made: Receipt, kept: Path) -> str:
     """A receipt as a learner reads it."""
     handed_in, time = made["lesson"], made["time"]
     if "exchange" in made:
-        rows = [
-            _("{lesson} was handed in to {course} at {time}.").format(lesson=handed_in, time=time, **made["exchange"])
-        ]
+        to = made["exchange"]["course"]
+        rows = [_("{lesson} was handed in to {course}, as of {time}.").format(lesson=handed_in, course=to, time=time)]
     else:
         archive = kept.with_suffix(".zip")
         rows = [_("{lesson} is packed, as of {time}: {archive}").format(lesson=handed_in, time=time, archive=archive)]
