@@ -138,7 +138,7 @@ def reset(lesson: str, exercise: str | None, yes: bool, folder: Path) -> None:
                 )
             )
         what = found.name if asked is None else asked.name
-        if sys.stdin.isatty() and not yes:
+        if _on_a_terminal() and not yes:
             click.confirm(
                 _("Put {what} back as you were given it? What you wrote is kept.").format(what=what), abort=True
             )
@@ -170,6 +170,10 @@ def submit(lesson: str | None, student: str | None, archive: bool, as_json: bool
         made, kept = submitting.submit(place, found, student, archive=archive)
     progress.record("submit", lesson=found.name)
     click.echo(submitting.as_json(made).decode().rstrip() if as_json else submitting.said(made, kept))
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _lesson_at(place: Path, folder: Path) -> Lesson:

@@ -42,6 +42,12 @@ def _reset_cell(path: Path, mine: bytes | None, given: bytes, exercise: Exercise
             ).format(name=path.name, reason=error, lesson=exercise.lesson)
         ) from error
     stubs = {key(cell): cell for cell in notebooks.read(given).cells}
+    if exercise.cell not in stubs:
+        raise WorkspaceError(
+            _("Your copy of {lesson} is older than {exercise}. `course lab` brings it up to date.").format(
+                lesson=exercise.lesson, exercise=exercise.name
+            )
+        )
     stub, names = stubs[exercise.cell], match(notebook.cells, stubs)
     kept = None
     if exercise.cell in names:
@@ -50,7 +56,8 @@ def _reset_cell(path: Path, mine: bytes | None, given: bytes, exercise: Exercise
         if cell.source.rstrip() != stub.source.rstrip():
             suffix = "md" if cell.cell_type == "markdown" else "py"
             kept = keep(path.parent, f"{exercise.name}.{suffix}", f"{cell.source}\n".encode())
-        notebook.cells[number] = stub | {"id": cell.id}
+        stub.id = cell.id
+        notebook.cells[number] = stub
     else:  # thrown away: it comes back behind the cell that it was behind
         before = list(stubs)[: list(stubs).index(exercise.cell)]
         notebook.cells.insert(max((place for place, name in enumerate(names, 1) if name in before), default=0), stub)
