@@ -147,7 +147,7 @@ def reset(lesson: str, exercise: str | None, yes: bool, folder: Path) -> None:
     click.echo(_("{what} is as you were given it.").format(what=what))
     if kept is not None:
         click.echo(_("What you had written is kept as {kept}.").format(kept=kept))
-        click.echo(_("Where the notebook is open in JupyterLab: File → Reload Notebook from Disk."))
+        click.echo(_("Where the notebook is open in JupyterLab: File > Reload Notebook from Disk."))
 
 
 @main.command()
@@ -180,12 +180,11 @@ def _lesson_at(place: Path, folder: Path) -> Lesson:
     """The lesson that is meant where none is named: the one whose folder this is, or the only one worked on."""
     from course import submitting
 
-    inside = folder.resolve().relative_to(place).parts
-    if inside:
-        return catalogue.find_lesson(inside[0])
-    fits = submitting.worked_on(place, catalogue.lessons())
+    lessons = catalogue.lessons()
+    here = folder.resolve().relative_to(place).parts[:1]
+    fits = [lesson for lesson in lessons if (lesson.name,) == here] or submitting.worked_on(place, lessons)
     if len(fits) != 1:
-        names = ", ".join(lesson.name for lesson in fits or catalogue.lessons())
+        names = ", ".join(lesson.name for lesson in fits or lessons)
         raise catalogue.UnknownName(_("Say which lesson: {names}.").format(names=names))
     return fits[0]
 

@@ -64,7 +64,7 @@ VERSIONS = ("finetuning-from-zero", "torch", "nbgrader")
 Receipt = dict[str, Any]
 
 
-def collect(folder: Path, lesson: Lesson) -> tuple[dict[str, bytes], list[dict[str, str]]]:
+def _collect(folder: Path, lesson: Lesson) -> tuple[dict[str, bytes], list[dict[str, str]]]:
     """What is handed in of a lesson, by its names in the archive, and what is left out though it is the learner's.
 
     Raises WorkspaceError where there is no such lesson in the learner's copy.
@@ -81,7 +81,7 @@ def collect(folder: Path, lesson: Lesson) -> tuple[dict[str, bytes], list[dict[s
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             left_out.append({"name": name, "why": _("it is a link")})
-        elif path.stat().st_size > LARGEST and path.name != f"{lesson.name}.ipynb":
+        elif path.stat().st_size > LARGEST and name != f"{lesson.name}/{lesson.name}.ipynb":
             why = _("it is larger than {limit} MiB").format(limit=LARGEST // 2**20)
             left_out.append({"name": name, "why": why})
         else:
@@ -100,7 +100,7 @@ def receipt(folder: Path, lesson: Lesson, student: str | None, now: datetime) ->
                 student=repr(student)
             )
         )
-    files, left_out = collect(folder, lesson)
+    files, left_out = _collect(folder, lesson)
     listed = [
         {"name": name, "bytes": len(content), "sha256": sha256(content).hexdigest()} for name, content in files.items()
     ]
@@ -225,7 +225,7 @@ def _exercises(folder: Path, lesson: Lesson, content: bytes | None) -> tuple[lis
     if len(content) > LARGEST:
         notes.append(
             _(
-                "{name} is larger than {limit} MiB, more than a grader may read. In JupyterLab, Edit → Clear Outputs of"
+                "{name} is larger than {limit} MiB, more than a grader may read. In JupyterLab, Edit > Clear Outputs of"
                 " All Cells makes it small: then hand it in again."
             ).format(name=name, limit=LARGEST // 2**20)
         )
@@ -242,8 +242,8 @@ def _exercise(
         state = "no cell"
     elif exercise.cell in stubs and cell.source.rstrip() == stubs[exercise.cell].source.rstrip():
         state = "unsolved"
-    elif verdict is not None:
-        state, points = str(verdict.get("state")), verdict.get("points")
+    elif verdict is not None and isinstance(verdict.get("points"), int | float):
+        state, points = str(verdict.get("state")), verdict["points"]
     return {"name": exercise.name, "state": state, "points": points, "max_points": exercise.points}
 
 
@@ -281,7 +281,7 @@ def said(made: Receipt, kept: Path) -> str:
         rows = [_("{lesson} is packed, as of {time}: {archive}").format(lesson=handed_in, time=time, archive=archive)]
         rows.append(_("  SHA-256 of the archive  {digest}").format(digest=made["archive"]["sha256"]))
     rows.append(_("  SHA-256 of its content  {digest}").format(digest=made["content_sha256"]))
-    rows += [f"  {file['sha256'][:12]}…  {file['bytes']:>9,}  {file['name']}" for file in made["files"]]
+    rows += [f"  {file['sha256'][:12]}...  {file['bytes']:>9,}  {file['name']}" for file in made["files"]]
     if made["points"] is not None:
         rows.append(
             _("By your own last checks: {points:g} of {most:g} points.").format(
