@@ -319,7 +319,7 @@ def _table(results: list[Result]) -> Table:
 
 
 def _lines(card: str) -> Table:
-    """A card's lines below its first; what a line is marked with stands before it, and its text goes on below itself."""
+    """A card's lines below its first, each behind its mark, where a long one goes on below itself."""
     table = Table.grid(padding=(0, 1), pad_edge=True)
     for line in map(str.strip, card.splitlines()):
         mark, _space, text = line.partition(" ")
