@@ -14,16 +14,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import catalogue, scale
+from course import card, catalogue, progress
+from course.card import VERDICT_MIME, Look, State
 from course.catalogue import Exercise, Lesson
 from course.locale import gettext as _
-from course.workspace import RECORD
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -33,32 +33,18 @@ if TYPE_CHECKING:
 Grade = Callable[[Path, Path, Path], "tuple[list[dict[str, Any]], NotebookNode]"]
 
 WORKSPACE = "finetuning-from-zero"  # the folder that `course lab` makes, unless told another
-VERDICT_MIME = "application/vnd.finetuning-from-zero.verdict+json"  # course.exercise's, without importing torch
 CELL_SECONDS = 60  # as in nbgrader_config.py: what takes longer hangs
 
-
-class Look(NamedTuple):
-    """How a state looks: a mark and a colour, and what it is called."""
-
-    mark: str
-    style: str
-    word: str
-
-
-RIGHT = "right"
-# By the state's name as a check says it or, where no check could, as the grader does.
-LOOKS = {
-    RIGHT: Look("✓", "green", _("right")),
-    "partial": Look("◐", "yellow", _("partly right")),
-    "wrong": Look("✗", "red", _("wrong")),
-    "error": Look("!", "red", _("error")),
-    "not attempted": Look("○", "bright_black", _("not attempted")),
-    "too slow": Look("…", "magenta", _("too slow")),
-    "memory": Look("▤", "magenta", _("out of memory")),
-    "crashed": Look("×", "red", _("crashed")),
-    "unreadable": Look("?", "red", _("unreadable")),
+PARTIAL = "partial"
+# What a whole notebook's grading says of an exercise beside what its check does.
+LOOKS = {state.value: look for state, look in card.LOOKS.items()} | {
+    PARTIAL: Look("◐", "partly right", ""),
+    "memory": Look("▤", "out of memory", ""),
+    "crashed": Look("×", "crashed", ""),
+    "unreadable": Look("?", "unreadable", ""),
 }
-GRADERS_WORDS = {"passed": RIGHT, "failed": "wrong", "timeout": "too slow"}
+GRADERS_WORDS = {"passed": State.RIGHT, "failed": State.WRONG, "timeout": State.TOO_SLOW}
+STYLES = {State.RIGHT: "green", PARTIAL: "yellow", State.NOT_ATTEMPTED: "bright_black", State.TOO_SLOW: "magenta"}
 
 
 class CheckingError(Exception):
@@ -79,72 +65,50 @@ class Result:
 
     @property
     def right(self) -> bool:
-        return self.state == RIGHT
+        return self.state == State.RIGHT
 
 
 # --- which notebook -----------------------------------------------------------------------------------------
 
 
-def workspace(start: Path) -> Path:
-    """The learner's copy of the lessons: around `start`, or below it where `course lab` makes one; else `start`."""
-    for folder in (start, *start.parents, start / WORKSPACE):
-        if (folder / RECORD).is_file():
-            return folder
-    return start
-
-
 def lesson_here(start: Path) -> Lesson:
-    """The lesson whose folder `start` is in, else the one of the workspace that was saved last.
-
-    Raises CheckingError where there is neither.
-    """
-    home = workspace(start)
-    there = [(lesson, notebook_of(lesson, home)) for lesson in catalogue.lessons()]
-    for lesson, path in there:
-        if start.is_relative_to(path.parent) and path.is_file():
+    """The lesson whose folder `start` is in, else the one worked on last. Raises CheckingError where there is none."""
+    around = {folder.name for folder in (start, *start.parents)}
+    latest = progress.load().latest
+    for lesson in catalogue.lessons():
+        if lesson.name in around:
             return lesson
-    saved = [(path.stat().st_mtime, lesson) for lesson, path in there if path.is_file() and _worked_on(lesson, path)]
-    if not saved:
-        raise CheckingError(
-            _(
-                "Which lesson? You have not worked on any in {folder} yet. Name one, as in `course check 4`, or open"
-                " the lessons with `course lab`."
-            ).format(folder=home)
-        )
-    return max(saved, key=lambda one: one[0])[1]
+    for lesson in catalogue.lessons():
+        if lesson.name == latest:
+            return lesson
+    raise CheckingError(
+        _("Which lesson? You have not worked on any yet. Name one, as in `course check 4`, or begin with `course lab`.")
+    )
 
 
-def notebook_of(lesson: Lesson, home: Path) -> Path:
-    """Where a workspace has the notebook of a lesson."""
-    return home / lesson.name / lesson.notebook.name
+def notebook_of(lesson: Lesson, start: Path) -> Path:
+    """The learner's notebook of a lesson: around `start`, or below it where `course lab` puts it.
+
+    Raises CheckingError where there is none.
+    """
+    for folder in (start, *start.parents, start / WORKSPACE):
+        path = folder / lesson.name / lesson.notebook.name
+        if path.is_file():
+            return path
+    raise CheckingError(
+        _(
+            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, or"
+            " make one with `course lab`."
+        ).format(lesson=lesson.name, folder=start)
+    )
 
 
-def _worked_on(lesson: Lesson, path: Path) -> bool:
-    """Whether any answer differs from the stub that was released. What cannot be read was worked on too."""
-    try:
-        return _answers(path) != _answers(lesson.notebook)
-    except CheckingError:
-        return True
-
-
-def _answers(path: Path) -> list[str]:
-    cells = [cell for cell in _cells(path) if cell.get("metadata", {}).get("nbgrader", {}).get("solution")]
-    return ["".join(cell.get("source", "")) for cell in cells]
-
-
-def _cells(path: Path) -> list[dict[str, Any]]:
-    """The cells of a learner's notebook. Raises CheckingError where it is missing or is none."""
+def _readable(path: Path) -> None:
+    """Raises CheckingError, with a sentence for the learner, where there is no notebook that can be read."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if not all(isinstance(cell["metadata"], dict) for cell in cells):
             raise TypeError
-    except FileNotFoundError as error:
-        raise CheckingError(
-            _(
-                "There is no {path}. `course lab` copies the lessons into a folder: go to that folder first, or run"
-                " `course lab` to make one."
-            ).format(path=path)
-        ) from error
     except OSError as error:
         raise CheckingError(
             _("{path} cannot be opened ({reason}). Check whose file it is, and where it lies.").format(
@@ -159,7 +123,6 @@ def _cells(path: Path) -> list[dict[str, Any]]:
                 " .ipynb_checkpoints beside it for the last whole one."
             ).format(path=path, reason=reason)
         ) from error
-    return list(cells)
 
 
 # --- grading ------------------------------------------------------------------------------------------------
@@ -171,19 +134,33 @@ def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
     Test cells, and the files beside them, are those of the release, whatever became of the learner's. Raises
     CheckingError where there is no notebook that can be read.
     """
-    _cells(path)
+    _readable(path)
     verdicts, notebook = grade(lesson.notebook, path, lesson.notebook.parent)
     said = {verdict["grade_id"]: verdict for verdict in verdicts}
     cards = {_grade_id(cell): _card(cell) for cell in notebook.cells}
     return [_result(exercise, said[exercise.test], cards.get(exercise.test, "")) for exercise in lesson.exercises]
 
 
-def _result(exercise: Exercise, said: dict[str, Any], card: str) -> Result:
+def _result(exercise: Exercise, said: dict[str, Any], shown: str) -> Result:
     points, max_points = said["points"], said["max_points"]
     state = GRADERS_WORDS.get(said["state"], said["state"])
     if 0 < points < max_points:
-        state = "partial"
-    return Result(exercise, state, points, max_points, said["message"], said["misconception"], card)
+        state = PARTIAL
+    return Result(exercise, state, points, max_points, said["message"], said["misconception"], shown)
+
+
+def record(results: list[Result]) -> None:
+    """Keeps what was found in the learner's progress, in the words that a check has."""
+    for result in results:
+        state = result.state if result.state in set(State) else State.WRONG if result.state == PARTIAL else State.ERROR
+        progress.record(
+            "check",
+            result.exercise.name,
+            lesson=result.exercise.lesson,
+            state=state,
+            points=result.points,
+            note=result.misconception or "",
+        )
 
 
 def _grade_id(cell: NotebookNode) -> str | None:
@@ -209,6 +186,8 @@ def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[
     from nbclient import NotebookClient
     from nbclient.exceptions import DeadKernelError
 
+    from course.scale import GRADING_VARIABLE
+
     notebook = restored(nbformat.read(source, as_version=4), nbformat.read(submission, as_version=4))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         shutil.copytree(files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
@@ -222,7 +201,7 @@ def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[
             resources={"metadata": {"path": folder}},
         )
         with suppress(DeadKernelError):  # the tests that it did not reach say so
-            client.execute(env=os.environ | {scale.GRADING_VARIABLE: "validate"})
+            client.execute(env=os.environ | {GRADING_VARIABLE: "validate"})
     return [_said(cell) for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")], notebook
 
 
@@ -303,9 +282,9 @@ def _table(results: list[Result]) -> Table:
         table.add_column()
     table.add_column(justify="right", no_wrap=True)
     for result in results:
-        look = LOOKS[result.state]
+        look, style = LOOKS[result.state], STYLES.get(result.state, "red")
         points = _("{points:g} of {most:g}").format(points=result.points, most=result.max_points)
-        table.add_row(Text(look.mark, look.style), Text(result.exercise.name), Text(look.word, look.style), points)
+        table.add_row(Text(look.mark, style), Text(result.exercise.name), Text(_(look.word), style), points)
     right = sum(result.right for result in results)
     points, most = (sum(getattr(result, field) for result in results) for field in ("points", "max_points"))
     table.add_row()

@@ -85,7 +85,12 @@ def _become(command: list[str], folder: Path) -> None:
     metavar="DIRECTORY",
     help="Make DIRECTORY an nbgrader course directory with these lessons, and leave release/ alone.",
 )
-def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
+@click.option(
+    "--package",
+    metavar="ADDRESS",
+    help="Where notebooks that are opened elsewhere, in Colab for instance, get the course: what pip install takes.",
+)
+def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: str | None) -> None:
     """For instructors: make release/ from source/.
 
     release/ is what learners get, source/ what you edit.
@@ -117,10 +122,12 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
             elif out_of_step(source_dir / name):
                 stale.append(source_dir / name / f"{name}.py")
         if into is not None:
-            setup_course(into, names)
+            setup_course(into, names, package=package)
             click.echo(f"{into} is an nbgrader course directory with {', '.join(names)}.")
             return
-        changed = stale + build(source_dir, release_dir, lessons or None, write=not check, on_lesson=say)
+        changed = stale + build(
+            source_dir, release_dir, lessons or None, package=package, write=not check, on_lesson=say
+        )
     except ReleaseError as error:
         raise click.ClickException(str(error)) from error
     for path in changed:

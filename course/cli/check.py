@@ -25,7 +25,7 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
     """Check a whole lesson as it will be graded.
 
     Says of each exercise how it stands, and what to mend first. Without LESSON it is the lesson whose folder you are
-    in, else the one that you saved last.
+    in, else the one that you worked on last.
 
     \b
       course check             the lesson that you are at
@@ -33,7 +33,8 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
       course check 4 freeze    of lesson 04 only freeze
 
     Your notebook runs as you last saved it, from top to bottom, without its experiments: in seconds. There are no
-    hidden tests here, so that a grade may come out lower. Nothing in your folder is changed.
+    hidden tests here, so that a grade may come out lower. Nothing in your folder is changed; what was found is kept in
+    your progress.
 
     Exit code 0 if everything is right, else 1.
     """
@@ -49,12 +50,13 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
         if exercise is not None and exercise not in wanted.exercises:
             said = _("{name} is an exercise of lesson {lesson}.")
             raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
-        path = checking.notebook_of(wanted, checking.workspace(here))
+        path = checking.notebook_of(wanted, here)
         with waiting(_("Checking {lesson}").format(lesson=wanted.name)):
             results = checking.check(wanted, path, _grade if sys.platform == "linux" else checking.in_a_kernel)
     except checking.CheckingError as error:
         raise click.ClickException(str(error)) from error
     results = [result for result in results if exercise in (None, result.exercise)]
+    checking.record(results)
     if as_json:
         click.echo(json.dumps(checking.as_json(wanted, results, path), indent=1))
     else:
