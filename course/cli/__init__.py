@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from course import paths
-from course.cli import check, completion, doctor
+from course.cli import check, completion, doctor, progress
 from course.cli.group import Course
 from course.locale import gettext as _
 
@@ -138,5 +138,8 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: s
 
 
 main.add_command(check.check)
+main.add_command(progress.show_progress)
+main.add_command(progress.hint)
+main.add_command(progress.solution)
 main.add_command(doctor.doctor)
 main.add_command(completion.completion)
