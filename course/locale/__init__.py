@@ -54,14 +54,16 @@ def _catalogue(folder: Path, languages: tuple[str, ...]) -> NullTranslations:
         return NullTranslations()
 
 
-@cache
 def _fitting(said: str, message: str) -> str:
     """`said`, unless formatting it would fail where formatting `message` does not."""
+    if said is message:
+        return message
     given, asked = _fields(said), _fields(message)
     fits = asked is None or (given is not None and given <= asked)
     return said if fits else message
 
 
+@cache
 def _fields(message: str) -> set[tuple[str, str | None, str | None]] | None:
     """The fields that `format` fills; None where lone braces say that it is never called."""
     try:
