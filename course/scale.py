@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, get_args
 
+from IPython.core.getipython import get_ipython
+
 Choice = TypeVar("Choice")
 Scale = Literal["quick", "offline", "full"]
 
@@ -58,6 +60,11 @@ def current() -> Scale:
 def grading() -> bool:
     """Whether nbgrader is executing this notebook."""
     return bool(os.environ.get(GRADING_VARIABLE))
+
+
+def interactive() -> bool:
+    """Whether a learner runs this in a notebook: there is a kernel, and nbgrader is not executing it."""
+    return hasattr(get_ipython(), "kernel") and not grading()
 
 
 def choose(*, offline: Choice, quick: Choice, full: Choice) -> Choice:
