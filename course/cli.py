@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from course import paths
+from course.locale import gettext as _
+from course.locale import translate_help
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +37,7 @@ def lab(options: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for sentence in said:
         click.echo(sentence)
-    click.echo(f"The lessons are in {folder}.")
+    click.echo(_("The lessons are in {folder}.").format(folder=folder))
     _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 
@@ -97,6 +99,8 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
         click.echo("release/ is not what source/ gives. Run `course release`, and commit what it changes.", err=True)
         sys.exit(1)
 
+
+translate_help(main)
 
 if __name__ == "__main__":
     main()
