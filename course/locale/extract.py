@@ -165,12 +165,20 @@ class _Reader(ast.NodeVisitor):
                 self.visit(part.value)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
-        glued = [side for side in (node.left, node.right) if isinstance(side, ast.Constant)]
-        if self._speaks() and isinstance(node.op, ast.Add | ast.Mod):
-            for side in glued:
-                if isinstance(side.value, str) and says_something(side.value):
-                    self._fault(side, "words glued to others: make the whole sentence one constant for gettext")
+        self._glued(node.op, node.left, node.right)
         self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._glued(node.op, node.value)
+        self.generic_visit(node)
+
+    def _glued(self, operation: ast.operator, *sides: ast.expr) -> None:
+        if not self._speaks() or not isinstance(operation, ast.Add | ast.Mod):
+            return
+        for side in sides:
+            for piece in (side.body, side.orelse) if isinstance(side, ast.IfExp) else (side,):
+                if isinstance(piece, ast.Constant) and says_something(piece.value):
+                    self._fault(piece, "words glued to others: make the whole sentence one constant for gettext")
 
     def _speaks(self) -> bool:
         """Whether what this file says is for learners: then whole texts go through gettext, wherever they stand."""

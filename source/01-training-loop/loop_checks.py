@@ -1292,7 +1292,11 @@ class _Epoch:
 
         ideas: Iterator[tuple[Misconception, list[Tensor], str]] = iter(
             (
-                (CLEARED_TOO_LATE, self.start, "the parameters are bit for bit what they were"),
+                (
+                    CLEARED_TOO_LATE,
+                    self.start,
+                    gettext("the parameters are bit for bit what they were"),
+                ),
                 (
                     GRADIENTS_KEPT,
                     self.walk(all_of, before=self.stale, kept=True, norm=fresh)[0],
@@ -1649,7 +1653,9 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
         except Wrong as wrong:
             moved = not _same(norm.running_mean, before)
             if moved or wrong.misconception is WRONG_CLASS:
-                seen = wrong.seen + ("; a running mean moved" if moved else "")
+                seen = wrong.seen
+                if moved:
+                    seen = gettext("{seen}; a running mean moved").format(seen=seen)
                 raise Wrong(TRAINING_MODE, seen=seen, expected=wrong.expected) from None
             raise
     # Dropout of everything: in training mode every answer is the bias's favourite

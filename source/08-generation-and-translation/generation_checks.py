@@ -665,7 +665,9 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
         except Wrong as wrong:
             if wrong.misconception in (WRONG_PERPLEXITY, MODEL_CHANGED) and training:
                 moved = not _same(model.norm[0].running_mean, before)
-                seen = wrong.seen + ("; a running mean moved" if moved else "")
+                seen = wrong.seen
+                if moved:
+                    seen = gettext("{seen}; a running mean moved").format(seen=seen)
                 raise Wrong(TRAINING_MODE, seen=seen, expected=wrong.expected) from None
             raise
         _check_left_alone(model, training)
