@@ -203,10 +203,7 @@ def test_a_card_and_a_hint_are_in_the_learners_language(bracketed, monkeypatch):
     # what is left: the name of the exercise, the value of a flag, marks and points
     assert re.findall(r"[^\W\d]+", outside_brackets(repr(card))) == ["freeze", "True"]
     assert re.findall(r"[^\W\d]+", outside_brackets(hint.data)) == []
-    assert (
-        "requires_grad is True after freeze(model, [&#x27;stem&#x27;]) on Photos⟧"
-        in card._repr_mimebundle_()["text/html"]
-    )
+    assert "after freeze(model, [&#x27;stem&#x27;]) on Photos⟧" in card._repr_mimebundle_()["text/html"]
 
 
 def test_the_help_of_a_command_line_is_in_the_learners_language(translations):
