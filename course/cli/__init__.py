@@ -64,7 +64,7 @@ def lab(options: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for sentence in said:
         click.echo(sentence)
-    click.echo(f"The lessons are in {folder}.")
+    click.echo(_("The lessons are in {folder}.").format(folder=folder))
     _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 

@@ -102,7 +102,7 @@ def solution(exercise: Exercise, yes: bool) -> None:
     except solutions.NoSolution as error:
         raise click.ClickException(str(error)) from error
     if not (yes or progress.load().exercises[exercise.name].tries):
-        again = f"course solution {exercise.name} --yes"
+        again = " ".join(["course solution", exercise.name, "--yes"])
         raise click.ClickException(solutions.NOT_TRIED.format(again=again))
     console().print(Markdown(f"{_(found.why)}\n\n```python\n{found.code}\n```"))
     progress.record("solution", exercise.name)
