@@ -7,14 +7,15 @@ A lesson's ``*_checks.py`` builds one :class:`Check` for each exercise::
     @check_freeze.part(2, "freezes every parameter that is not listed")
     def _(freeze: Callable, networks: Sequence[Network]) -> None:
         ...
-        raise Wrong(STILL_TRAINABLE, seen=_("{name} is trainable").format(name=name), expected="frozen")
+        raise Wrong(STILL_TRAINABLE, seen=gettext("{name} is trainable").format(name=name), expected="frozen")
 
 The learner writes ``check_freeze(freeze)``. Parts run in order, each on its own, and each earns its points
 by returning. The call displays a :class:`~course.card.Verdict` as a card, raises :class:`NothingEarned` (an
 ``AssertionError``) where no point is earned, and otherwise returns the points as a ``float``: that is what
 nbgrader reads as partial credit.
 
-Titles, hints and misconceptions are plain text here, and are translated when they are shown.
+Titles, hints, misconceptions and what was seen and expected are translated when they are shown, so they are plain text
+where they say no values. With values they go through :func:`course.locale.gettext`, under that name: ``_`` is a part.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ import torch
 from IPython.display import Markdown, display
 
 from course import catalogue, head, progress, scale, solutions
-from course.card import VERDICT_MIME, Outcome, Part, State, Verdict
+from course.card import LOOKS, VERDICT_MIME, Outcome, Part, State, Verdict
 from course.locale import gettext as _
 
 __all__ = ["VERDICT_MIME", "Check", "Misconception", "NothingEarned", "State", "Wrong"]
@@ -72,6 +73,13 @@ class NothingEarned(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"AssertionError: {self}"]
+
+
+class Text(Markdown):
+    """Markdown in a notebook, the same as plain text in a terminal."""
+
+    def __repr__(self) -> str:
+        return str(self.data)
 
 
 class TimeUp(BaseException):
@@ -163,7 +171,7 @@ class Check:
         display(verdict)
         self._record("check", state=verdict.state, points=verdict.points, note=verdict.misconception or "")
         if verdict.points == 0:
-            state = "" if verdict.state is State.NOT_ATTEMPTED else f"{verdict.state}. "
+            state = "" if verdict.state is State.NOT_ATTEMPTED else f"{_(LOOKS[verdict.state].word)}. "
             raise NothingEarned(f"{self.exercise}: {state}{verdict.message}")
         return verdict.points
 
@@ -175,7 +183,7 @@ class Check:
         if not 1 <= number <= len(self.hints):
             raise ValueError(_("There are hints 1 to {count}.").format(count=len(self.hints)))
         heading = _("Hint {number} of {count}.").format(number=number, count=len(self.hints))
-        display(Markdown(f"**{heading}** {_(self.hints[number - 1])}"))
+        display(Text(f"**{heading}** {_(self.hints[number - 1])}"))
         self._record("hint", points=number)
 
     def solution(self) -> None:
@@ -183,13 +191,13 @@ class Check:
         try:
             found = solutions.find(catalogue.find_exercise(self.exercise))
         except (solutions.NoSolution, catalogue.UnknownName) as error:
-            display(Markdown(str(error)))
+            display(Text(str(error)))
             return
         if not (self._asked_for_solution or self._tried()):
             self._asked_for_solution = True
-            display(Markdown(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
+            display(Text(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
             return
-        display(Markdown(f"{found.why}\n\n```python\n{found.code}\n```"))
+        display(Text(f"{found.why}\n\n```python\n{found.code}\n```"))
         self._record("solution")
 
     def _tried(self) -> bool:
@@ -204,7 +212,9 @@ class Check:
             head.refresh()
 
     def __repr__(self) -> str:
-        return f"check of {self.exercise}: {self.points:g} points, {len(self.hints)} hints"
+        return _("check of {exercise}: {points:g} points, {hints} hints").format(
+            exercise=self.exercise, points=self.points, hints=len(self.hints)
+        )
 
 
 def _no_function(what: object) -> Callable[..., Any]:
@@ -274,10 +284,11 @@ def _learner_lines(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(ours) and not frame.filename.endswith("_checks.py")
     ]
-    rows = [f"line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames]
+    where = _("line {number}, in {function}: {line}")
+    rows = [where.format(number=frame.lineno, function=frame.name, line=frame.line) for frame in frames]
     rows += getattr(error, "__notes__", [])
     if len(rows) > 6:  # a recursion would fill the page
-        rows[3:-2] = [f"... {len(rows) - 5} more ..."]
+        rows[3:-2] = [_("... {count} more ...").format(count=len(rows) - 5)]
     return "\n".join(rows)
 
 

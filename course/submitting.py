@@ -35,7 +35,7 @@ import platform
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -152,18 +152,6 @@ def submit(folder: Path, lesson: Lesson, student: str | None = None, *, archive:
         write(path, packed)
     write(kept, as_json(made))
     return made, kept
-
-
-def worked_on(folder: Path, lessons: Iterable[Lesson]) -> list[Lesson]:
-    """The lessons that the learner has written an answer in."""
-    found = []
-    for lesson in lessons:
-        path = folder / lesson.name / f"{lesson.name}.ipynb"
-        if path.is_file():
-            exercises, _notes = _exercises(folder, lesson, path.read_bytes())
-            if any(one["state"] not in {"unsolved", "no cell"} for one in exercises):
-                found.append(lesson)
-    return found
 
 
 def as_json(made: Receipt) -> bytes:

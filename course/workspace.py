@@ -29,19 +29,19 @@ class WorkspaceError(Exception):
 
 
 def find(start: Path) -> Path:
-    """The learner's copy that `start` lies in: the nearest folder with a record, `start` itself or one above it.
+    """The learner's copy that `start` lies in, the nearest folder with a record; else the one below it.
 
     Raises WorkspaceError where there is none.
     """
     start = start.resolve()
-    for folder in (start, *start.parents):
+    for folder in (start, *start.parents, start / paths.WORKSPACE):
         if (folder / RECORD).is_file():
             return folder
     raise WorkspaceError(
         _(
-            "Neither {folder} nor a folder above it holds lessons that `course lab` made. Go to the folder that you"
-            " work in (finetuning-from-zero, unless you named another), or name it with --folder."
-        ).format(folder=start)
+            "There are no lessons that `course lab` made in {folder} or above it. Go to the folder that you work in"
+            " ({name}, unless you named another), or name it with --folder."
+        ).format(folder=start, name=paths.WORKSPACE)
     )
 
 

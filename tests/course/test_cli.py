@@ -172,7 +172,7 @@ def test_reset_asks_on_a_terminal(mine: Path, monkeypatch: pytest.MonkeyPatch) -
     notebook = mine / "04-freezing" / "04-freezing.ipynb"
     answer(notebook, "freeze", "solved")
     before = notebook.read_bytes()
-    monkeypatch.setattr(cli, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr(cli.workspace, "_in_a_terminal", lambda: True)
     result = CliRunner().invoke(cli.main, ["reset", "4", "--folder", str(mine)], input="n\n")
     assert result.exit_code == 1 and "Put 04-freezing back as you were given it?" in result.stdout
     assert notebook.read_bytes() == before
@@ -182,20 +182,22 @@ def test_reset_asks_on_a_terminal(mine: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_cannot_be_reset_is_said(mine: Path, tmp_path: Path) -> None:
     for words, said in (
-        (["4", "sgd_step"], "sgd_step is an exercise of 01-training-loop, not of 04-freezing."),
+        (["4", "sgd_step"], "sgd_step is an exercise of lesson 01-training-loop."),
         (["nonsense"], "There is no lesson nonsense."),
         (["4", "nonsense"], "There is no exercise nonsense."),
     ):
         result = run("reset", *words, "--folder", str(mine))
-        assert result.exit_code == 1 and f"Error: {said}" in result.stderr
+        assert result.exit_code == 2 and said in result.stderr
     result = run("reset", "4", "--folder", str(tmp_path))
-    assert result.exit_code == 1 and f"Neither {tmp_path} nor a folder above it holds lessons" in result.stderr
+    assert result.exit_code == 1 and f"made in {tmp_path.resolve()} or above it" in result.stderr
 
 
 def test_submit(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(mine.parent / "home"))
     monkeypatch.chdir(mine)
-    assert run("submit").stderr.startswith("Error: Say which lesson: 01-training-loop, 02-transfer-gain, ")
+    assert run("submit").stderr.startswith("Error: Which lesson?")
     answer(mine / "04-freezing" / "04-freezing.ipynb", "freeze", "def freeze(model, except_for): pass")
+    progress.record("check", "freeze")
     result = run("submit", "--student", "ada")
     assert result.exit_code == 0, result.output
     (archive,) = (mine / "submissions").glob("*_04-freezing_ada.zip")
@@ -212,7 +214,7 @@ def test_submit(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_paths_in_a_checkout() -> None:
-    assert paths.source() == Path(cli.__file__).resolve().parents[1] / "source"
+    assert paths.source() == Path(paths.__file__).resolve().parents[1] / "source"
     assert paths.nbgrader_config().is_file()
     assert paths.release().parent == paths.home()
 

@@ -163,10 +163,6 @@ def test_what_a_link_leads_to_is_not_handed_in(mine: Path, tmp_path: Path) -> No
     )
 
 
-def test_worked_on(mine: Path) -> None:
-    assert submitting.worked_on(mine, catalogue.lessons()) == [LESSON]
-
-
 # --- in the hands of a grader -------------------------------------------------------------------------------
 
 

@@ -201,8 +201,10 @@ def test_a_kill_at_any_moment_loses_nothing(given: Path, mine: Path, tmp_path: P
 
 def test_a_copy_is_found_from_anywhere_in_it(mine: Path, tmp_path: Path) -> None:
     assert workspace.find(mine) == workspace.find(mine / LESSON) == mine.resolve()
-    with pytest.raises(WorkspaceError, match=r"Neither .* nor a folder above it .* --folder"):
-        workspace.find(tmp_path)
+    mine.rename(tmp_path / paths.WORKSPACE)
+    assert workspace.find(tmp_path) == (tmp_path / paths.WORKSPACE).resolve()
+    with pytest.raises(WorkspaceError, match=r"There are no lessons that .* --folder"):
+        workspace.find(tmp_path / "course")
 
 
 def test_what_was_given_is_known_until_a_newer_one_comes(given: Path, mine: Path) -> None:
