@@ -75,7 +75,7 @@ def packed(mine: Path, archive: Path) -> dict[str, bytes]:
 
 def test_an_archive_holds_the_learners_files_a_time_and_the_receipt(mine: Path) -> None:
     folder = mine / LESSON.name
-    (folder / "my_helpers.py").write_text("x = 1\n")
+    (folder / "my_tools.py").write_text("x = 1\n")
     for name in (".ipynb_checkpoints/x.ipynb", "__pycache__/x.pyc", "kept/old.py", ".secret", "timestamp.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("not this")
@@ -83,7 +83,7 @@ def test_an_archive_holds_the_learners_files_a_time_and_the_receipt(mine: Path) 
     made, kept = submit(mine, LESSON, "ada")
     archive = kept.with_suffix(".zip")
     files = packed(mine, archive)
-    names = [OWN, f"{LESSON.name}/freezing_checks.py", f"{LESSON.name}/my_helpers.py"]
+    names = [OWN, f"{LESSON.name}/freezing_checks.py", f"{LESSON.name}/my_tools.py"]
     assert sorted(files) == sorted([*names, f"{LESSON.name}/timestamp.txt", f"{LESSON.name}/receipt.json"])
     assert files[OWN] == (mine / OWN).read_bytes()
     assert [file["name"] for file in made["files"]] == names
