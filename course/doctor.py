@@ -276,7 +276,7 @@ def _kernel() -> Iterator[Finding]:
     from jupyter_core.paths import prefer_environment_over_user
 
     place = "--sys-prefix" if prefer_environment_over_user() else "--user"
-    remedy = f"{_program('python')} -m ipykernel install {place} --name python3"
+    remedy = " ".join([_program("python"), "-m ipykernel install", place, "--name python3"])
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
@@ -421,7 +421,7 @@ APART: dict[str, dict[str, Look]] = {
 
 def _start(name: str) -> subprocess.Popen[str]:
     # -P: what lies in the folder that one is in has no part in it
-    command = [sys.executable, "-P", "-c", f"from course import doctor; doctor.tell({name!r})"]
+    command = [sys.executable, "-P", "-c", "import sys; from course import doctor; doctor.tell(sys.argv[1])", name]
     silent = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=silent, stdout=subprocess.PIPE, stderr=silent, encoding="utf-8")
 

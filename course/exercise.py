@@ -7,14 +7,15 @@ A lesson's ``*_checks.py`` builds one :class:`Check` for each exercise::
     @check_freeze.part(2, "freezes every parameter that is not listed")
     def _(freeze: Callable, networks: Sequence[Network]) -> None:
         ...
-        raise Wrong(STILL_TRAINABLE, seen=_("{name} is trainable").format(name=name), expected="frozen")
+        raise Wrong(STILL_TRAINABLE, seen=gettext("{name} is trainable").format(name=name), expected="frozen")
 
 The learner writes ``check_freeze(freeze)``. Parts run in order, each on its own, and each earns its points
 by returning. The call displays a :class:`~course.card.Verdict` as a card, raises :class:`NothingEarned` (an
 ``AssertionError``) where no point is earned, and otherwise returns the points as a ``float``: that is what
 nbgrader reads as partial credit.
 
-Titles, hints and misconceptions are plain text here, and are translated when they are shown.
+Titles, hints, misconceptions and what was seen and expected are translated when they are shown, so they are plain text
+where they say no values. With values they go through :func:`course.locale.gettext`, under that name: ``_`` is a part.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ import torch
 from IPython.display import Markdown, display
 
 from course import catalogue, head, progress, scale, solutions
-from course.card import VERDICT_MIME, Outcome, Part, State, Verdict
+from course.card import LOOKS, VERDICT_MIME, Outcome, Part, State, Verdict
 from course.locale import gettext as _
 
 __all__ = ["VERDICT_MIME", "Check", "Misconception", "NothingEarned", "State", "Wrong"]
@@ -170,7 +171,7 @@ class Check:
         display(verdict)
         self._record("check", state=verdict.state, points=verdict.points, note=verdict.misconception or "")
         if verdict.points == 0:
-            state = "" if verdict.state is State.NOT_ATTEMPTED else f"{verdict.state}. "
+            state = "" if verdict.state is State.NOT_ATTEMPTED else f"{_(LOOKS[verdict.state].word)}. "
             raise NothingEarned(f"{self.exercise}: {state}{verdict.message}")
         return verdict.points
 
@@ -211,7 +212,9 @@ class Check:
             head.refresh()
 
     def __repr__(self) -> str:
-        return f"check of {self.exercise}: {self.points:g} points, {len(self.hints)} hints"
+        return _("check of {exercise}: {points:g} points, {hints} hints").format(
+            exercise=self.exercise, points=self.points, hints=len(self.hints)
+        )
 
 
 def _no_function(what: object) -> Callable[..., Any]:
@@ -281,10 +284,11 @@ def _learner_lines(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(ours) and not frame.filename.endswith("_checks.py")
     ]
-    rows = [f"line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames]
+    where = _("line {number}, in {function}: {line}")
+    rows = [where.format(number=frame.lineno, function=frame.name, line=frame.line) for frame in frames]
     rows += getattr(error, "__notes__", [])
     if len(rows) > 6:  # a recursion would fill the page
-        rows[3:-2] = [f"... {len(rows) - 5} more ..."]
+        rows[3:-2] = [_("... {count} more ...").format(count=len(rows) - 5)]
     return "\n".join(rows)
 
 

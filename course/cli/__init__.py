@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from course import paths
-from course.cli import check, completion, doctor
+from course.cli import check, completion, doctor, progress
 from course.cli.group import Course
 from course.locale import gettext as _
 
@@ -67,7 +67,7 @@ def lab(options: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for sentence in said:
         click.echo(sentence)
-    click.echo(f"The lessons are in {folder}.")
+    click.echo(_("The lessons are in {folder}.").format(folder=folder))
     _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 
@@ -147,5 +147,8 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: s
 
 
 main.add_command(check.check)
+main.add_command(progress.show_progress)
+main.add_command(progress.hint)
+main.add_command(progress.solution)
 main.add_command(doctor.doctor)
 main.add_command(completion.completion)

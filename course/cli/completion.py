@@ -33,4 +33,4 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # click has all three
     click.echo(kind(context.find_root().command, {}, "course", "_COURSE_COMPLETE").source())
-    click.echo(_("# To install it: {command}").format(command=f"course completion {shell} > {SHELLS[shell]}"))
+    click.echo(_("# To install it: course completion {shell} > {file}").format(shell=shell, file=SHELLS[shell]))

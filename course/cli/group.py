@@ -16,7 +16,9 @@ class Course(click.Group):
         return list(self.commands)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        cmd.help = _(cmd.help or "")
+        for one in (cmd, *cmd.params):
+            if getattr(one, "help", None):
+                one.help = _(one.help)  # type: ignore[attr-defined]
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
