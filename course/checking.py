@@ -199,8 +199,10 @@ def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[
             extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
         )
+        # One thread: on a busy machine two wait for each other, and a check takes minutes.
+        environment = os.environ | {GRADING_VARIABLE: "validate", "OMP_NUM_THREADS": "1"}
         with suppress(DeadKernelError):  # the tests that it did not reach say so
-            client.execute(env=os.environ | {GRADING_VARIABLE: "validate"})
+            client.execute(env=environment)
     return [_said(cell) for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")], notebook
 
 
@@ -230,8 +232,10 @@ def _said(cell: NotebookNode) -> dict[str, Any]:
         state, message, misconception = card["state"], card["message"], card["misconception"]
     else:
         points, misconception = 0.0, None
-        if error is None:
+        if cell.execution_count is None:
             state, message = "crashed", _("The kernel ended before this test was done.")
+        elif error is None:
+            state, message = "error", _("The check said nothing: something in the notebook has taken its name.")
         elif error.ename == "KeyboardInterrupt":
             state, message = "too slow", _("It was still running after {n} s.").format(n=CELL_SECONDS)
         else:
@@ -252,11 +256,12 @@ def _said(cell: NotebookNode) -> dict[str, Any]:
 def shown(lesson: Lesson, results: list[Result], path: Path) -> RenderableType:
     """The results for a terminal: a row an exercise, the card of the first that is not right, and where to go next."""
     worst = next((result for result in results if not result.right), None)
-    rows: list[RenderableType] = [Text.assemble((_title(lesson), "bold")), "", _table(results), ""]
+    rows: list[RenderableType] = [Text(_title(lesson), "bold"), "", _table(results), ""]
+    rows += [Text(_total(results), "bold"), ""]
     if worst is not None:
-        rows += [Text(_("The first to mend is {name}:").format(name=worst.exercise.name), "bold")]
+        rows.append(Text(_("The first to mend is {name}:").format(name=worst.exercise.name)))
         rows += [_lines(worst.card.partition("\n")[2] or worst.message), ""]
-    return Group(*rows, Text(_next_step(lesson, worst, path)))
+    return Group(*rows, Text(_next_step(lesson, worst, path), no_wrap=True, overflow="ignore"))
 
 
 def as_json(lesson: Lesson, results: list[Result], path: Path) -> dict[str, Any]:
@@ -277,40 +282,45 @@ def _title(lesson: Lesson) -> str:
 
 def _table(results: list[Result]) -> Table:
     table = Table.grid(padding=(0, 2), pad_edge=True)
-    for _column in range(3):
-        table.add_column()
-    table.add_column(justify="right", no_wrap=True)
+    for justify in ("left", "left", "left", "right"):
+        table.add_column(justify=justify)
     for result in results:
         look, style = LOOKS[result.state], STYLES.get(result.state, "red")
         points = _("{points:g} of {most:g}").format(points=result.points, most=result.max_points)
-        table.add_row(Text(look.mark, style), Text(result.exercise.name), Text(_(look.word), style), points)
-    right = sum(result.right for result in results)
-    points, most = (sum(getattr(result, field) for result in results) for field in ("points", "max_points"))
-    table.add_row()
-    table.add_row(
-        "",
-        Text(_("{right} of {all} right").format(right=right, all=len(results)), "bold"),
-        Text(_("points"), "bold", justify="right"),
-        Text(_("{points:g} of {most:g}").format(points=points, most=most), "bold"),
-    )
+        table.add_row(Text(look.mark, style), result.exercise.name, Text(_(look.word), style), points)
     return table
 
 
+def _total(results: list[Result]) -> str:
+    return _("{right} of {all} right, {points:g} of {most:g} points").format(
+        right=sum(result.right for result in results),
+        all=len(results),
+        points=sum(result.points for result in results),
+        most=sum(result.max_points for result in results),
+    )
+
+
 def _lines(card: str) -> Table:
-    """A card's lines below its first, each behind its mark, where a long one goes on below itself."""
+    """A card's lines below its first: each behind its mark, its label in bold; a long one goes on below itself."""
     table = Table.grid(padding=(0, 1), pad_edge=True)
-    for line in map(str.strip, card.splitlines()):
-        mark, _space, text = line.partition(" ")
-        table.add_row(*(map(Text, (mark, text) if len(mark) == 1 else ("", line))))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for line in card.splitlines():
+        mark, _space, text = line.strip().partition(" ")
+        if mark in ("+", "-"):
+            table.add_row(mark, Text(text))
+        else:
+            label, colon, text = line.removeprefix("  ").partition(": ")
+            table.add_row("", Text.assemble((label + colon, "bold"), text) if colon else Text(label))
     return table
 
 
 def _next_step(lesson: Lesson, worst: Result | None, path: Path) -> str:
     if worst is not None:
-        return _("Mend it in {path}, save, and check again. For a hint: course hint {name}").format(
+        return _("Mend it in {path}, save, and check again.\nFor a hint: course hint {name}").format(
             path=path, name=worst.exercise.name
         )
     later = [other for other in catalogue.lessons() if other.name > lesson.name]
     if not later:
         return _("Everything is right, and this was the last lesson.")
-    return _("Everything is right. Next comes {title}: course lab").format(title=_title(later[0]))
+    return _("Everything is right.\nNext comes {title}: course lab").format(title=_title(later[0]))

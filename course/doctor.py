@@ -371,7 +371,7 @@ def _models() -> Iterator[Finding]:
                 package_file(card, file)
             here.append(card.name)
         except AssetError as error:
-            yield Finding(card.name, State.MISSING, _said(error), _reinstall(card.package))
+            yield Finding(_("Models"), State.MISSING, _said(error), _reinstall(card.package))
     if here:
         said = _("{count} models are here, each as it was published: {names}.")
         yield Finding(_("Models"), State.GOOD, said.format(count=len(here), names=", ".join(here)))
@@ -389,7 +389,7 @@ def _data() -> Iterator[Finding]:
         try:
             here.append(shipped(file).name)
         except AssetError as error:
-            yield Finding(file.path, State.MISSING, _said(error), _reinstall(PACKAGE))
+            yield Finding(_("Data"), State.MISSING, _said(error), _reinstall(PACKAGE))
     if here:
         said = _("{count} data files are here, each as it was published: {names}.")
         yield Finding(_("Data"), State.GOOD, said.format(count=len(here), names=", ".join(here)))
@@ -470,8 +470,8 @@ def shown(finding: Finding) -> RenderableType:
     mark, style = MARKS[finding.state]
     row = Table.grid(padding=(0, 1))
     row.add_column(width=1)
-    row.add_column(width=max(map(len, HERE)), overflow="fold")
-    row.add_column()
+    row.add_column(width=12, overflow="fold")
+    row.add_column(overflow="fold")
     row.add_row(Text(mark, style), Text(finding.about, "bold"), Text(finding.said))
     return Group(row, Text(f"  {finding.remedy}", "cyan", no_wrap=True, overflow="ignore")) if finding.remedy else row
 

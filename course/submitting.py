@@ -15,8 +15,9 @@ A receipt is JSON::
          "SHA256  NAME" of all files in the order of their names, which is what `sha256sum` prints,
      "files": [{"name": str, "bytes": int, "sha256": str}, ...],
      "left_out": [{"name": str, "why": str}, ...],
-     "exercises": [{"name": str, "state": str, "points": float | None, "max_points": float}, ...],
-         where state is "unsolved", "no cell", "not checked" or what the learner's own last check said,
+     "exercises": [{"name": str, "state": str, "points": float | None, "max_points": float, "hints": int,
+         "solution": bool}, ...], where state is "unsolved", "no cell", "not checked" or what the learner's own last
+         check said, and hints and solution are the help taken before it was right, by the learner's own progress,
      "points": float | None, by those checks; "max_points": float,
      "notes": [str, ...], what the learner was told is missing,
      "release": SHA-256 of the notebook that the learner was given, "versions": {str: str},
@@ -45,13 +46,14 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course import notebooks, workspace
+from course import notebooks, progress, workspace
 from course.card import VERDICT_MIME
-from course.catalogue import Exercise, Lesson
+from course.catalogue import Lesson
 from course.keeping import KEPT, write
 from course.locale import gettext as _
 from course.merging import match
 from course.notebooks import BrokenNotebook, key
+from course.progress import Standing
 from course.workspace import WorkspaceError
 
 SUBMISSIONS = "submissions"  # the folder of the learner's copy that archives and receipts lie in
@@ -200,7 +202,7 @@ def _exercises(folder: Path, lesson: Lesson, content: bytes | None) -> tuple[lis
         ]
     stubs = {key(cell): cell for cell in notebooks.read(workspace.given(folder, lesson)).cells}
     mine = dict(zip(match(cells, stubs), cells, strict=True))
-    found = [_exercise(exercise, stubs, mine) for exercise in lesson.exercises]
+    found = [_exercise(standing, stubs, mine) for standing in progress.load().of(lesson)]
     notes = []
     if unsolved := [one["name"] for one in found if one["state"] == "unsolved"]:
         notes.append(_("Not solved yet: {names}.").format(names=", ".join(unsolved)))
@@ -221,8 +223,9 @@ def _exercises(folder: Path, lesson: Lesson, content: bytes | None) -> tuple[lis
 
 
 def _exercise(
-    exercise: Exercise, stubs: Mapping[str, NotebookNode], mine: Mapping[str | None, NotebookNode]
+    standing: Standing, stubs: Mapping[str, NotebookNode], mine: Mapping[str | None, NotebookNode]
 ) -> dict[str, Any]:
+    exercise = standing.exercise
     cell, test = mine.get(exercise.cell), mine.get(exercise.test)
     verdict = _verdict(test) if test is not None else None
     state, points = "not checked", None
@@ -232,7 +235,14 @@ def _exercise(
         state = "unsolved"
     elif verdict is not None and isinstance(verdict.get("points"), int | float):
         state, points = str(verdict.get("state")), verdict["points"]
-    return {"name": exercise.name, "state": state, "points": points, "max_points": exercise.points}
+    return {
+        "name": exercise.name,
+        "state": state,
+        "points": points,
+        "max_points": exercise.points,
+        "hints": standing.hints,
+        "solution": standing.solution,
+    }
 
 
 def _verdict(test: NotebookNode) -> dict[str, Any] | None:
@@ -275,6 +285,11 @@ def said(made: Receipt, kept: Path) -> str:
             _("By your own last checks: {points:g} of {most:g} points.").format(
                 points=made["points"], most=made["max_points"]
             )
+        )
+    helped = [one["name"] for one in made["exercises"] if one["hints"] or one["solution"]]
+    if helped:
+        rows.append(
+            _("The receipt names the hints and solutions that you took: {names}.").format(names=", ".join(helped))
         )
     rows += made["notes"]
     rows.append(_("The receipt is kept: {kept}").format(kept=kept))

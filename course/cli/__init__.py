@@ -52,7 +52,11 @@ def lab(options: tuple[str, ...]) -> None:
 
     They are in FOLDER, finetuning-from-zero unless you name another. The first time, the lessons are copied there.
     What you write stays as you left it, whenever you run this again: a newer edition of a lesson is put around your
-    answers, and the notebook as it was is kept. Further options go to JupyterLab: course lab my-lessons --no-browser
+    answers, and the notebook as it was is kept. Further options go to JupyterLab:
+
+    \b
+      course lab
+      course lab my-lessons --no-browser
     """
     from course.workspace import WorkspaceError, prepare
 
@@ -93,7 +97,13 @@ def _become(command: list[str], folder: Path) -> None:
 def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: str | None) -> None:
     """For instructors: make release/ from source/.
 
-    release/ is what learners get, source/ what you edit.
+    release/ is what learners get, source/ what you edit. Only release/ is written; with --check nothing is, and with
+    --into only DIRECTORY.
+
+    \b
+      course release
+      course release --check
+      course release --into my-course
     """
     if check and into is not None:
         raise click.UsageError("--check compares release/ with source/; it has nothing to say about --into.")

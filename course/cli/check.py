@@ -61,7 +61,7 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
         click.echo(json.dumps(checking.as_json(wanted, results, path), indent=1))
     else:
         nearer = path.relative_to(here) if path.is_relative_to(here) else path
-        console().print(checking.shown(wanted, results, nearer))
+        console().print(checking.shown(wanted, results, nearer), crop=False)  # what one copies is whole
     sys.exit(not all(result.right for result in results))
 
 

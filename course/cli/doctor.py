@@ -34,8 +34,8 @@ def doctor(as_json: bool) -> None:
     for finding in findings():
         found.append(finding)
         if not as_json:
-            console().print(shown(finding))
-    missing = [finding.about for finding in found if finding.state is State.MISSING]
+            console().print(shown(finding), crop=False)  # a command is to be copied whole
+    missing = list(dict.fromkeys(finding.about for finding in found if finding.state is State.MISSING))
     if as_json:
         click.echo(json.dumps({"well": not missing, "findings": [asdict(finding) for finding in found]}, indent=1))
     else:

@@ -37,6 +37,10 @@ def show_progress(as_json: bool, hint_cost: float, solution_cost: float) -> None
     Lessons, exercises, points, time and the next step. Help costs nothing unless your class has agreed on it. Help
     that you took after an exercise was right never costs.
 
+    \b
+      course progress
+      course progress --hint-cost 0.1     where a hint costs a tenth of the points
+
     Nothing is changed. All of it is read from one small file of yours; who deletes that begins anew.
     """
     from course import overview, progress

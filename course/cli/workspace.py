@@ -72,6 +72,10 @@ def submit(lesson: Lesson | Exercise | None, student: str | None, archive: bool,
     It goes to the class's exchange (nbgrader's) where one is configured; else an archive is made, for you to send.
     Without LESSON it is the lesson whose folder you are in, else the one that you worked on last.
 
+    \b
+      course submit            the lesson that you are at
+      course submit 4          lesson 04; 04-freezing and freezing mean the same
+
     You get a receipt, with the time and the hash of each file. You can hand in as often as you like, solved or not.
     Files larger than 20 MiB are left out, and said to be.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import inspect
 import json
 import os
 import shutil
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from course import cli, paths, progress
+from course import catalogue, cli, paths, progress
 from course.workspace import prepare
 
 LESSON = "01-halving"
@@ -224,3 +227,90 @@ def test_paths_in_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
     (package / "lessons").mkdir(parents=True)
     monkeypatch.setattr(paths, "__file__", str(package / "paths.py"))
     assert paths.source() == package / "lessons" / "source"
+
+
+# --- help, completion, errors -------------------------------------------------------------------------------
+
+
+def test_every_command_has_a_line_and_an_example() -> None:
+    for name, command in cli.main.commands.items():
+        text = inspect.cleandoc(command.help or "")
+        line = text.partition("\n")[0]
+        assert len(line) < 60 and line.endswith("."), f"{name}: `course --help` has no room for {line}"
+        assert f"\n  course {name}" in text, f"{name} shows no example"
+
+
+def test_help_says_what_the_exit_codes_mean() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.split("Exit codes")[1].splitlines()[1:] if line] == [
+        "0",
+        "1",
+        "2",
+    ]
+    assert "..." not in result.stdout.split("Commands:")[1], "a line that is cut"
+    assert run("no-such-command").exit_code == 2
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"Fine-tuning from Zero {importlib.metadata.version('finetuning-from-zero')}\n"
+
+
+def completed(*words: str) -> list[str]:
+    """What a shell offers for the last of these words."""
+    found = ShellComplete(cli.main, {}, "course", "_COURSE_COMPLETE").get_completions(list(words[:-1]), words[-1])
+    return [item.value for item in found]
+
+
+def test_lessons_and_exercises_are_completed() -> None:
+    names = [lesson.name for lesson in catalogue.lessons()]
+    assert completed("check", "") == names
+    assert completed("check", "04") == completed("check", "4") == completed("check", "freezing") == ["04-freezing"]
+    assert completed("check", "nothing") == []
+    assert completed("check", "4", "") == [one.name for one in catalogue.find_lesson("4").exercises]
+    assert completed("check", "04-freezing", "f") == ["freeze"]
+    assert completed("completion", "z") == ["zsh"]
+    assert {"check", "completion"} <= set(completed("c"))
+
+
+def test_completing_imports_nothing_heavy() -> None:
+    code = "import sys, course.cli as c; from click.shell_completion import ShellComplete as S; "
+    code += "print(len(S(c.main, {}, 'course', 'X').get_completions(['check', '4'], '')), "
+    code += "{'torch', 'numpy', 'rich', 'IPython', 'nbformat', 'sqlite3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "5 set()"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_and_how_to_install_it(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert f"_COURSE_COMPLETE={shell}_complete" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith(f"# To install it: course completion {shell} > ~/.")
+    assert result.stdout.startswith("#compdef course") == (shell == "zsh"), "zsh looks for it in the first line"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes(tmp_path: Path) -> None:
+    script = run("completion", "bash").stdout
+    (tmp_path / "course").write_text(f'#!/bin/sh\nexec {sys.executable} -m course.cli "$@"\n')
+    (tmp_path / "course").chmod(0o755)
+    (tmp_path / "script").write_text(
+        f"{script}\nCOMP_WORDS=(course check 04 unf) COMP_CWORD=3\n_course_completion course\n"
+    )
+    (tmp_path / "script").write_text((tmp_path / "script").read_text() + 'echo "${COMPREPLY[@]}"\n')
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", tmp_path / "script"], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == "unfreeze_to\n", done.stderr
+
+
+def test_what_the_system_refuses_is_a_sentence(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    monkeypatch.setattr("course.release.lesson_names", refuse)
+    result = run("release")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The system refused. Permission denied: /somewhere\n"

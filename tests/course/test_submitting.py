@@ -26,7 +26,7 @@ from nbgrader.exchange import ExchangeFactory
 from traitlets.config import Config
 
 import autograder
-from course import catalogue, paths, release, submitting
+from course import catalogue, paths, progress, release, submitting
 from course.card import VERDICT_MIME
 from course.submitting import submit
 from course.workspace import WorkspaceError, prepare
@@ -38,7 +38,7 @@ OWN = f"{LESSON.name}/{LESSON.name}.ipynb"
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever exchange this machine may have is not for tests."""
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "COURSE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     # For a gradebook nbgrader runs the program `alembic`.
     monkeypatch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]))
@@ -111,6 +111,18 @@ def test_the_receipt_says_how_each_exercise_stands(mine: Path) -> None:
     text = submitting.said(made, kept)
     for part in (made["content_sha256"], "By your own last checks: 5 of 20 points.", made["notes"][0], str(kept)):
         assert part in text
+
+
+def test_the_receipt_names_the_help_that_was_taken(mine: Path) -> None:
+    assert not any(one["hints"] or one["solution"] for one in submit(mine, LESSON)[0]["exercises"])
+    progress.record("hint", "freeze", points=2)
+    progress.record("check", "freeze", state="right", points=5.0)
+    progress.record("solution", "unfreeze_to")
+    progress.record("hint", "dice", points=1)
+    made, kept = submit(mine, LESSON)
+    helped = {one["name"]: (one["hints"], one["solution"]) for one in made["exercises"]}
+    assert helped["freeze"] == (2, False) and helped["unfreeze_to"] == (0, True) and "dice" not in helped
+    assert "hints and solutions that you took: freeze, unfreeze_to." in submitting.said(made, kept)
 
 
 def test_the_same_content_has_the_same_hash_and_nothing_is_overwritten(mine: Path) -> None:
