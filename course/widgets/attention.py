@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
 
 
@@ -37,7 +38,7 @@ def sliders(tokens: Sequence[str], weights: Tensor):
     def knob(name: str, most: int) -> ipywidgets.IntSlider:
         return ipywidgets.IntSlider(value=1, min=1, max=most, description=name, continuous_update=False)
 
-    layers, heads, length, _ = weights.shape
+    layers, heads, length, _length = weights.shape
     return ipywidgets.interactive(
-        draw, layer=knob("layer", layers), head=knob("head", heads), token=knob("token", length)
+        draw, layer=knob(_("layer"), layers), head=knob(_("head"), heads), token=knob(_("token"), length)
     )

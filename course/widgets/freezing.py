@@ -130,7 +130,9 @@ def boxes(draw: Callable[[Collection[str], str], Figure], stages: Sequence[str],
     wrap = {"flex_flow": "row wrap", "align_items": "center"}
     return ipywidgets.VBox(
         [
-            ipywidgets.HBox([ipywidgets.Label(_("Freeze:")), *ticks.values()], layout=wrap),
+            ipywidgets.HBox(
+                [ipywidgets.Label(_("Freeze:"), layout={"margin": "0 1em 0 0"}), *ticks.values()], layout=wrap
+            ),
             mode,
             ipywidgets.interactive_output(show, {**ticks, "mode": mode}),
         ]
@@ -191,7 +193,7 @@ def _memory(axis: Axes, memory: StepMemory, whole: StepMemory) -> None:
 
     bars = axis.barh(range(3), parts(memory), height=0.6, color=plots.AFTER, hatch="///", edgecolor="white")
     axis.bar_label(bars, fmt="%.1f", padding=4)
-    title = _("a step holds {held:.0f} MB,\n{whole:.0f} MB with nothing frozen")
+    title = _("a step holds {held:.3g} MB,\n{whole:.3g} MB with nothing frozen")
     axis.set_title(title.format(held=memory.total / plots.MEGABYTE, whole=whole.total / plots.MEGABYTE))
     axis.set_yticks(range(3), (_("kept for the\nway back"), _("gradients"), _("velocities")))
     axis.set(xlabel=_("memory (MB)"), xlim=(0, 1.25 * max(parts(whole))), ylim=(2.6, -0.6))

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from course import plots
 from course.locale import gettext as _
 from course.training import progress
-from course.widgets import with_widget
+from course.widgets import rate_slider, with_widget
 
 # From a learning rate a run without end: after each epoch its mean loss in nats, and an accuracy as a fraction.
 Start = Callable[[float], Iterator[tuple[float, float]]]
@@ -87,15 +87,13 @@ def buttons(draw: Draw, start: Start, rate: float, epochs: int) -> Any:
     import ipywidgets
 
     style = {"style": {"description_width": "7em"}, "layout": {"width": "min(28em, 100%)"}}
-    rates = ipywidgets.FloatLogSlider(
-        value=rate, min=-4, max=2, step=0.25, readout_format=".2g", description=_("learning rate"), **style
-    )
+    rates = rate_slider(rate, _("learning rate"), **style)
     length = ipywidgets.IntSlider(value=5 * epochs, min=1, max=20 * epochs, description=_("epochs"), **style)
     train = ipywidgets.Button(description=_("Train"), icon="play")
     stop = ipywidgets.Button(description=_("Stop"), icon="stop", disabled=True)
     bar = ipywidgets.IntProgress(value=0, min=0, max=epochs, layout={"width": "12em"})
     said = ipywidgets.Label(_("Not started yet."))
-    picture = ipywidgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    picture = ipywidgets.Image(format="png", layout={"width": "auto", "max_width": "100%", "align_self": "flex-start"})
     stopped = threading.Event()
     runs: list[Run] = []
 
@@ -174,8 +172,9 @@ def _curves(axes: Sequence[Axes], runs: Sequence[Run], measured: str, top: float
         }
         left.plot(epochs, run.loss, label=_("rate {rate:.2g}").format(rate=run.rate), **look)
         right.plot(epochs, [100 * share for share in run.accuracy], **look)
+    longest = max((len(run.loss) for run in runs), default=0)
     for axis in axes:
-        axis.set(xlabel=_("epoch"), xlim=(0.5, None))
+        axis.set(xlabel=_("epoch"), xlim=(0.5, max(longest, 5) + 0.5))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set(ylabel=_("training loss (nats)"), ylim=(0, top))
     right.set(ylabel=measured, ylim=(0, 102))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
 
 
@@ -40,10 +41,10 @@ def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):
     return ipywidgets.interactive(
         draw,
         temperature=ipywidgets.FloatLogSlider(
-            value=1.0, min=-1, max=0.7, step=0.05, description="temperature", continuous_update=False
+            value=1.0, min=-1, max=0.7, step=0.05, description=_("temperature"), continuous_update=False
         ),
         top_p=ipywidgets.FloatSlider(
-            value=1.0, min=0.05, max=1.0, step=0.05, description="top-p", continuous_update=False
+            value=1.0, min=0.05, max=1.0, step=0.05, description=_("top-p"), continuous_update=False
         ),
     )
 

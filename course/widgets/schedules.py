@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from course import plots
 from course.locale import gettext as _
 from course.training import mean_and_spread
-from course.widgets import with_widget
+from course.widgets import rate_slider, with_widget
 
 # A schedule gives the factor on the base rate from (step, warmup, total), as in lesson 05.
 Schedule = Callable[[int, int, int], float]
@@ -85,13 +85,11 @@ def sliders(draw: Callable[[int, int, float], Figure], warmup: int, total: int, 
     """The widget alone: sliders for the warm-up, which stays shorter than the whole, the steps and the base rate."""
     import ipywidgets
 
-    wide = {"style": {"description_width": "8em"}, "layout": {"width": "min(32em, 100%)"}, "continuous_update": False}
+    wide = {"style": {"description_width": "10em"}, "layout": {"width": "min(32em, 100%)"}, "continuous_update": False}
     knobs = {
         "warmup": ipywidgets.IntSlider(value=warmup, min=0, max=total - 1, description=_("warm-up (steps)"), **wide),
         "total": ipywidgets.IntSlider(value=total, min=8, max=2 * total, description=_("total (steps)"), **wide),
-        "rate": ipywidgets.FloatLogSlider(
-            value=rate, min=-4, max=0, step=0.25, readout_format=".2g", description=_("base rate"), **wide
-        ),
+        "rate": rate_slider(rate, _("base rate"), **wide),
     }
 
     def shorten(change: Any) -> None:

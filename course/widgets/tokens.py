@@ -71,6 +71,7 @@ STYLE = f"""<style>
 .course-token {{ display: inline-block; margin: 2px; padding: 0 5px; border: 1px solid #56B4E9; border-radius: 3px;
   background: {PIECE}; color: #000; text-align: center; line-height: 1.35; white-space: pre; }}
 .course-token.course-special {{ border: 2px dashed #444; background: {SPECIAL}; }}
+.course-count {{ margin: 8px 2px 0; }}
 .course-token code {{ background: none; color: inherit; }}
 .course-token small {{ color: #333; }}
 </style>"""
@@ -85,7 +86,7 @@ def _html(name: str, cut: list[Piece]) -> str:
             f'<span class="course-token {look}" title="{escape(title)}"><code>{escape(piece.text)}</code><br>'
             f"<small>{piece.id}</small></span>"
         )
-    return f"<p>{escape(_count(name, cut))}</p><div>{''.join(boxes)}</div>"
+    return f'<div class="course-count">{escape(_count(name, cut))}</div><div>{"".join(boxes)}</div>'
 
 
 def _draw(text: str, tokenizers: Mapping[str, Any]) -> Figure:

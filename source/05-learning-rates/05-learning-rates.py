@@ -384,7 +384,7 @@ display(
 # last section. Each trains a few heads on the same photos, which differ in their first weights and the order of the photos.
 # Yours and one cycle lie nearly on each other. By how much do their bars differ? That much is luck. Now move the sliders,
 # in a running notebook, until the constant rate is clearly ahead. What do the others lack there? Then until it is
-# behind, or no two of its heads agree.
+# behind, or its heads no longer agree with each other.
 
 # %% tags=["experiment"]
 rivals = scale.experiment(offline={"heads": 3}, quick={"heads": 2}, full={"heads": 5})
