@@ -54,10 +54,16 @@ LOOK: dict[Any, Any] = {
 MEGABYTE = 1e6
 
 
-def panels(columns: int, *, width: float = 9.0, height: float = 3.4, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of `rows` x `columns` axes in the course's look; width and height in inches."""
+def panels(
+    columns: int, *, width: float = 9.0, height: float = 3.4, rows: int = 1, **ratios: Sequence[float]
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `rows` x `columns` axes in the course's look; width and height in inches.
+
+    ratios: `width_ratios` and `height_ratios`, where columns or rows are not alike.
+    """
     plt.rcParams.update(LOOK)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False)
+    size: dict[str, Any] = {"figsize": (width, height), **ratios}
+    figure, axes = plt.subplots(rows, columns, layout="constrained", squeeze=False, **size)
     return figure, list(axes.flat)
 
 

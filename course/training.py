@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from course import scale
 from course.device import Timer, autocast, step_memory
+from course.locale import gettext as _
 
 Item = TypeVar("Item")
 Labelled = tuple[Tensor, Tensor]
@@ -217,7 +218,8 @@ class NotebookBar(tqdm):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self.line = display({"text/plain": ""}, raw=True, display_id=True)
-        super().__init__(*args, file=io.StringIO(), ncols=70, **settings)
+        says = _("{l_bar}{bar}| {n_fmt}/{total_fmt}, {elapsed} gone, {remaining} left")
+        super().__init__(*args, file=io.StringIO(), ncols=70, bar_format=says, **settings)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         self.line.update({"text/plain": str(self) if msg is None else msg}, raw=True)

@@ -38,13 +38,14 @@ def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):
         _draw(names, logits, count, [(temperature, top_p)])
         plt.show()
 
+    style = {"description_width": "initial"}
     return ipywidgets.interactive(
         draw,
         temperature=ipywidgets.FloatLogSlider(
-            value=1.0, min=-1, max=0.7, step=0.05, description=_("temperature"), continuous_update=False
+            value=1.0, min=-1, max=0.7, step=0.05, description=_("temperature"), style=style, continuous_update=False
         ),
         top_p=ipywidgets.FloatSlider(
-            value=1.0, min=0.05, max=1.0, step=0.05, description=_("top-p"), continuous_update=False
+            value=1.0, min=0.05, max=1.0, step=0.05, description=_("top-p"), style=style, continuous_update=False
         ),
     )
 

@@ -27,13 +27,14 @@ beside("01-training-loop")
 
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from course import head, plots, scale
 from course.data import fashion_mnist
 from course.device import nbytes, pick_device, storage_key
 from course.models import load_backbone
+from course.widgets import live
 from IPython.display import Markdown, display
 from loop_checks import (
     check_cross_entropy,
@@ -976,6 +977,43 @@ if size.scale == "offline":
 # Only the second tells what happens with the next photo. It stays honest as long as nothing is chosen by it: not the
 # number of epochs, not the learning rate, not the best of three seeds. Lesson 02 shows what choosing does to it.
 #
+# But someone has to choose the rate. For that we keep photos back that are neither learnt from nor in the test, and
+# watch a network on them while it learns. Two rates are drawn below. In a running notebook you can try others: a run
+# goes on until it is done or you press *Stop*, and its network, as far as it got, is in `watched`. What is the largest rate
+# that learns? Where does the loss go beyond it, and what have you read about that number? And at the rates that do learn:
+# when would you stop if you saw only the left curve, and when by the right one?
+
+# %% tags=["experiment"]
+watch = scale.experiment(
+    offline={"kept_back": 500, "epochs": 12},
+    quick={"kept_back": 50, "epochs": 2},
+    full={"kept_back": 5000, "epochs": 5},
+)
+learnt, kept_back = slice(None, -watch.kept_back), slice(-watch.kept_back, None)
+watch_loader = batches(x_train[kept_back], y_train[kept_back], 250)
+watched = {}
+
+
+def watched_run(rate: float) -> Iterator[tuple[float, float]]:
+    """Trains a network for as long as someone asks for the next epoch: its loss, and the accuracy
+    on the photos kept back."""
+    watched[rate] = model = clothes_network(seed=0)
+    optimizer = HandSGD(model.parameters(), lr=rate, momentum=0.9)
+    loader = batches(x_train[learnt], y_train[learnt], size.batch, seed=0)
+    while True:
+        loss = train_epoch(model, loader, optimizer, cross_entropy)
+        yield loss, evaluate(model, watch_loader)
+
+
+figure = live.training(
+    watched_run,
+    rates=(0.05, 0.5),
+    epochs=watch.epochs,
+    measured="accuracy on photos kept back (%)",
+    top=3.0,
+)
+
+# %% [markdown]
 # ## Counted in steps
 #
 # A bug that no exercise can show, since both of its halves are right. A learning rate is often lowered on the way: large

@@ -30,6 +30,7 @@ from course import head, plots, scale, training
 from course.data import digits, new_clothes, seen_clothes
 from course.device import pick_device, place
 from course.models import card, cards, cards_table, imagenet_labels, load_backbone
+from course.widgets.confusion import confusion
 from IPython.display import Markdown, display
 from pretrained_checks import (
     check_choose_model,
@@ -843,6 +844,24 @@ if scale.current() == "offline":
 # One mistake this ruler cannot show: a head that was made and then frozen with the rest. Its loss stands still from the
 # first step, and its accuracy is chance; `trainable_report` in the next lesson finds it before the first step.
 #
+# An accuracy says how many answers are wrong, not which. Here is every answer of one probe on the VGG, nothing done
+# wrong: a row for what a picture shows, a column for what it was called, and beside it the pictures of one square. In a
+# running notebook you choose the square. Which digits go wrong in one direction only? And of the pictures that were
+# called something else: how many would you have called right?
+
+# %% tags=["experiment"]
+scale.experiment()
+rows = training_rows(target.y_train, seed=0)
+train = loader_of(prepared(target.x_train[rows], right), target.y_train[rows], shuffle=True)
+test = loader_of(prepared(target.x_test[: size.test], right), target.y_test[: size.test])
+torch.manual_seed(0)
+probe = linear_probe(*(part.cpu() for part in extract_features(vgg, train)), size.l2)
+features, labels = (part.cpu() for part in extract_features(vgg, test))
+with torch.no_grad():
+    answers = probe(features).argmax(dim=1)
+figure = confusion(target.x_test[: size.test], labels, answers, target.classes)
+
+# %% [markdown]
 # ## What did they see?
 #
 # And now the question of the beginning. Every picture network of the shelf, its head off, in front of the same hundred

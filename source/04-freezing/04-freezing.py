@@ -29,6 +29,7 @@ from course import head, plots, scale, training
 from course.data import fashion_mnist
 from course.device import Timer, pick_device, place
 from course.models import imagenet_labels, load_backbone, preprocess
+from course.widgets.freezing import freezing
 from freezing_checks import (
     check_build_optimizer,
     check_freeze,
@@ -874,6 +875,21 @@ display(
 # saves memory where it is done from the input on. Behind a trainable stage, a frozen one holds nearly what it would hold
 # unfrozen.
 #
+# Suppose you have half the memory that a step takes with nothing frozen. How many of the parameters can you still train?
+# Guess a percentage, then look for it. In a running notebook you tick what is to be frozen, and one step is taken on a
+# copy of the network; without one, two choices are drawn here. Then freeze everything, under `model.train()`: a step that
+# trains nothing. What does it move?
+
+# %% tags=["experiment"]
+scale.experiment()
+figure = freezing(
+    staircase,
+    (images[:8], labels[:8]),
+    {"your call": train_mode_keep_frozen_bn, "model.train()": nn.Module.train},
+    shown=[(stages[:-1], "your call"), (stages[1:6], "model.train()")],
+)
+
+# %% [markdown]
 # ## What it buys
 #
 # Now the experiment that all this was for. Four ways to spend a few hundred photos:

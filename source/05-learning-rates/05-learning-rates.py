@@ -34,6 +34,7 @@ from course import head, plots, scale, training
 from course.data import fashion_mnist
 from course.device import Timer, autocast, pick_device, place
 from course.models import load_backbone, preprocess
+from course.widgets.schedules import schedules
 from IPython.display import Markdown, display
 from rates_checks import (
     check_clip_gradients,
@@ -394,6 +395,31 @@ display(
 # The whole first epoch has rate 0, and the cosine never comes: the run ends while it still warms up. The loss falls all
 # the same, so a curve of it looks healthy. Plot the rate beside it, always.
 #
+# Your schedule has rivals: a rate that stays after the warm-up, one that goes down in steps, and the *one cycle* of the
+# last section. Each trains a few heads on the same photos, which differ in their first weights and the order of the photos.
+# Yours and one cycle lie nearly on each other. By how much do their bars differ? That much is luck. Now move the sliders,
+# in a running notebook, until the constant rate is clearly ahead. What do the others lack there? Then until it is
+# behind, or its heads no longer agree with each other.
+
+# %% tags=["experiment"]
+rivals = scale.experiment(offline={"heads": 3}, quick={"heads": 2}, full={"heads": 5})
+
+
+def head_accuracies(rates: Sequence[float]) -> list[float]:
+    """Accuracy on validation of a few heads, each trained with these rates, one a step."""
+    return [head_accuracy(features, labels, rates, seed, lr=1.0) for seed in range(rivals.heads)]
+
+
+figure = schedules(
+    {"warm-up and cosine": warmup_cosine},
+    head_accuracies,
+    warmup=unit.warmup,
+    total=total,
+    rate=0.001,
+    measured="accuracy on validation (%)",
+)
+
+# %% [markdown]
 # ## The longest steps
 #
 # A schedule knows the step's number, and nothing of what happens in it. Now and then a batch has a gradient several

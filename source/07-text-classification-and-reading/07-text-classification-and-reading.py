@@ -41,6 +41,7 @@ from course.data import (
 from course.device import pick_device, place
 from course.models import load_backbone, load_tokenizer
 from course.widgets.attention import attention
+from course.widgets.tokens import tokens
 from IPython.display import Markdown, display
 from reading_checks import (
     check_best_span,
@@ -128,6 +129,22 @@ print(a.numpy().round(2))
 # And there are two sides to fill up on. BERT and GPT are filled up on the right. XLNet is filled up on the left, for a
 # reason that we shall see.
 #
+# What the three make of one text, with the id of each token; orange ones nobody typed, the tokenizer added them. In a
+# running notebook you can type another text. Try a capital, a word that is in no dictionary, an emoji, `[SEP]`. From whose
+# ids alone could you write your text down again, letter for letter? And where does each put the tokens that it adds?
+
+# %% tags=["experiment"]
+scale.experiment()
+figure = tokens(
+    "An unbelievably large feline: the tiger of 1984!",
+    {
+        "BERT": bert_tokenizer,
+        "GPT": load_tokenizer("gpt"),
+        "XLNet": load_tokenizer("xlnet"),
+    },
+)
+
+# %% [markdown]
 # ### Exercise 1: collate
 #
 # Difficulty ●○○, 10 minutes. Run the cell below yours for its verdict; `check_collate.hint()` gives the next of three
