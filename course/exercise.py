@@ -75,6 +75,13 @@ class NothingEarned(AssertionError):
         return [f"AssertionError: {self}"]
 
 
+class Text(Markdown):
+    """Markdown in a notebook, the same as plain text in a terminal."""
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
 class TimeUp(BaseException):
     """The learner's code used up its time. Not an ``Exception``, so that ``except Exception`` lets it by."""
 
@@ -176,7 +183,7 @@ class Check:
         if not 1 <= number <= len(self.hints):
             raise ValueError(_("There are hints 1 to {count}.").format(count=len(self.hints)))
         heading = _("Hint {number} of {count}.").format(number=number, count=len(self.hints))
-        display(Markdown(f"**{heading}** {_(self.hints[number - 1])}"))
+        display(Text(f"**{heading}** {_(self.hints[number - 1])}"))
         self._record("hint", points=number)
 
     def solution(self) -> None:
@@ -184,13 +191,13 @@ class Check:
         try:
             found = solutions.find(catalogue.find_exercise(self.exercise))
         except (solutions.NoSolution, catalogue.UnknownName) as error:
-            display(Markdown(str(error)))
+            display(Text(str(error)))
             return
         if not (self._asked_for_solution or self._tried()):
             self._asked_for_solution = True
-            display(Markdown(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
+            display(Text(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
             return
-        display(Markdown(f"{found.why}\n\n```python\n{found.code}\n```"))
+        display(Text(f"{found.why}\n\n```python\n{found.code}\n```"))
         self._record("solution")
 
     def _tried(self) -> bool:

@@ -13,7 +13,7 @@ import torch
 from IPython.display import display
 
 from course import catalogue, progress, scale
-from course.card import LOOKS, State
+from course.card import LOOKS
 from course.catalogue import Lesson
 from course.device import describe
 from course.locale import gettext as _
@@ -80,8 +80,7 @@ def _html(lesson: Lesson, course: Course, sentence: str) -> str:
 
 
 def _chip(standing: Standing) -> str:
-    exercise, state = standing.exercise, _state(standing)
-    look = LOOKS[state]
+    exercise, look = standing.exercise, LOOKS[standing.shown]
     says = _("{name}: {word}, {points:g} of {most:g} points").format(
         name=exercise.name, word=_(look.word), points=standing.points, most=exercise.points
     )
@@ -91,10 +90,3 @@ def _chip(standing: Standing) -> str:
         f'white-space:nowrap"><span aria-hidden="true" style="font-weight:700;color:{look.colour}">{look.mark}</span> '
         f"<code>{escape(exercise.name)}</code> {standing.points:g}/{exercise.points:g}</li>"
     )
-
-
-def _state(standing: Standing) -> State:
-    """How an exercise is shown: once right, right for good."""
-    if standing.done:
-        return State.RIGHT
-    return State(standing.state) if standing.state in set(State) - {State.RIGHT} else State.NOT_ATTEMPTED

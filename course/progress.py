@@ -31,6 +31,7 @@ from typing import Literal
 import platformdirs
 
 from course import catalogue
+from course.card import State
 from course.catalogue import Exercise, Lesson
 from course.locale import gettext as _
 
@@ -68,6 +69,13 @@ class Standing:
     @property
     def done(self) -> bool:
         return self.points == self.exercise.points
+
+    @property
+    def shown(self) -> State:
+        """What the exercise is shown as: once right, right for good."""
+        if self.done:
+            return State.RIGHT
+        return State(self.state) if self.state in set(State) - {State.RIGHT} else State.NOT_ATTEMPTED
 
     def after_help(self, hint_cost: float, solution_cost: float) -> float:
         """The points less what help costs: a fraction of them for each hint, and one for the solution."""

@@ -19,10 +19,6 @@ from gettext import NullTranslations, translation
 from itertools import takewhile
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import click
 
 DOMAIN = "course"
 CATALOGUES = Path(__file__).parent
@@ -40,16 +36,6 @@ def ngettext(one: str, many: str, count: int) -> str:
     """`one` or `many` in the learner's language, in the form that goes with `count`."""
     said = _catalogue(CATALOGUES, _languages()).ngettext(one, many, count)
     return _fitting(said, many if count != 1 else one)
-
-
-def translate_help(command: click.Command) -> None:
-    """Puts the help of a command, of its options and of its subcommands into the learner's language."""
-    shown: list[Any] = [command, *command.params]
-    for one in shown:
-        if getattr(one, "help", None):
-            one.help = gettext(one.help)
-    for inner in getattr(command, "commands", {}).values():
-        translate_help(inner)
 
 
 def _languages() -> tuple[str, ...]:

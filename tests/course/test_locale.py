@@ -12,6 +12,7 @@ from babel.messages.mofile import write_mo
 from click.testing import CliRunner
 
 from course import exercise, locale, paths
+from course.cli.group import Course
 from course.locale import extract, gettext, ngettext
 
 MESSAGE = "{name} has {count} entries."
@@ -207,22 +208,15 @@ def test_a_card_and_a_hint_are_in_the_learners_language(bracketed, monkeypatch):
 
 
 def test_the_help_of_a_command_line_is_in_the_learners_language(translations):
-    @click.group()
-    def main():
-        """All of it."""
+    translations({"For scripts.": "Für Skripte.", "Look at your work.": "Deine Arbeit ansehen."})
+
+    @click.group(cls=Course)
+    def main(): ...
 
     @main.command()
     @click.option("--json", is_flag=True, help="For scripts.")
     def check(json):
         """Look at your work."""
 
-    translations(
-        {"All of it.": "Alles.", "For scripts.": "Für Skripte.", "Look at your work.": "Deine Arbeit ansehen."}
-    )
-    locale.translate_help(main)
-    for arguments, words in (
-        (["--help"], ["Alles.", "Deine Arbeit ansehen."]),
-        (["check", "--help"], ["Für Skripte."]),
-    ):
-        said = CliRunner().invoke(main, arguments).output
-        assert [word for word in words if word not in said] == []
+    for arguments, words in ((["--help"], "Deine Arbeit ansehen."), (["check", "--help"], "Für Skripte.")):
+        assert words in CliRunner().invoke(main, arguments).output
