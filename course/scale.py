@@ -93,6 +93,6 @@ def experiment(
         raise ExperimentSkipped(_("An experiment: passed over while grading."))
     sizes = {"offline": offline or {}, "quick": quick or {}, "full": full or {}}
     if not sizes["offline"].keys() == sizes["quick"].keys() == sizes["full"].keys():
-        listed = ", ".join(f"{scale}: {sorted(keys)}" for scale, keys in sizes.items())
+        listed = ", ".join(_("{scale} has {keys}").format(scale=scale, keys=sorted(sizes[scale])) for scale in sizes)
         raise ValueError(_("an experiment names the same sizes at each scale; here {listed}").format(listed=listed))
     return SimpleNamespace(scale=current(), **choose(**sizes))

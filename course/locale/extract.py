@@ -37,12 +37,16 @@ TRANSLATED: dict[str, tuple[int | str, ...]] = {
 SHOWN: dict[str, tuple[int | str, ...]] = {
     "BadParameter": (0,),
     "ClickException": (0,),
+    "Markdown": (0,),
+    "Text": (0,),
     "UsageError": (0,),
+    "add_column": (0,),
     "confirm": (0,),
     "echo": (0,),
     "print": (0,),
     "prompt": (0,),
     "secho": (0,),
+    "waiting": (0,),
 }
 # Arguments of any function in course/widgets/ that are shown as they are.
 OF_WIDGETS = ("description", "label", "placeholder", "tooltip")
@@ -154,6 +158,13 @@ class _Reader(ast.NodeVisitor):
         for argument in _arguments(node, SHOWN.get(name, ()) + widgets):
             if isinstance(argument, ast.Constant) and says_something(argument.value):
                 self._fault(argument, f"{name} shows a text that is not translated: it goes through gettext")
+        self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        if self._speaks() and isinstance(node.exc, ast.Call) and _name(node.exc) not in SHOWN:
+            for argument in node.exc.args:
+                if isinstance(argument, ast.Constant) and says_something(argument.value):
+                    self._fault(argument, "an error that is not translated: its text goes through gettext")
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:

@@ -138,6 +138,7 @@ def read(tmp_path: Path, source: str, name: str = "some_checks.py") -> extract.F
         'ngettext("one", many, 2)',
         'click.echo("The lessons are here.")',
         'raise click.ClickException("There are none.")',
+        'raise WorkspaceError("There are none.")',
     ],
 )
 def test_what_cannot_be_translated_is_a_fault_with_its_line(tmp_path, source):
