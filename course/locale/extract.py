@@ -52,8 +52,8 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
 OF_WIDGETS = ("description", "label", "placeholder", "tooltip")
 # Decorators of click: the docstring below is translated when help is shown.
 COMMANDS = ("command", "group")
-# Tags, fences of code and names of errors, which are the same in every language.
-MARKUP = re.compile(r"<[^>]*>?|```\w*|\b[A-Z]\w*Error\b")
+# Styles, tags, fences of code and names of errors, which are the same in every language.
+MARKUP = re.compile(r"<style>.*</style>|<[^>]*>?|```\w*|\b[A-Z]\w*Error\b", re.DOTALL)
 # What is for instructors, and speaks English.
 FOR_INSTRUCTORS = {"release"}
 

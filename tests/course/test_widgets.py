@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pytest
@@ -40,7 +39,7 @@ def test_the_slider_asks_again_when_it_moves() -> None:
 def test_the_fixed_figure_is_shown_and_closed_before_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[object, list[int]]] = []
     monkeypatch.delenv(scale.SCALE_VARIABLE, raising=False)
-    monkeypatch.setattr(widgets, "get_ipython", lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setattr(scale, "interactive", lambda: True)
     monkeypatch.setattr(widgets, "display", lambda what: shown.append((what, plt.get_fignums())))
     plt.close("all")
     figure = widgets.with_widget(plt.figure, lambda: "the widget")
