@@ -20,7 +20,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import card, catalogue, progress
+from course import card, catalogue, paths, progress
 from course.card import VERDICT_MIME, Look, State
 from course.catalogue import Exercise, Lesson
 from course.locale import gettext as _
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # dictionaries with grade_id, state, points, max_points, message and misconception, and the notebook as it ran.
 Grade = Callable[[Path, Path, Path], "tuple[list[dict[str, Any]], NotebookNode]"]
 
-WORKSPACE = "finetuning-from-zero"  # the folder that `course lab` makes, unless told another
 CELL_SECONDS = 60  # as in nbgrader_config.py: what takes longer hangs
 
 PARTIAL = "partial"
@@ -91,7 +90,7 @@ def notebook_of(lesson: Lesson, start: Path) -> Path:
 
     Raises CheckingError where there is none.
     """
-    for folder in (start, *start.parents, start / WORKSPACE):
+    for folder in (start, *start.parents, start / paths.WORKSPACE):
         path = folder / lesson.name / lesson.notebook.name
         if path.is_file():
             return path

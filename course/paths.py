@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+WORKSPACE = "finetuning-from-zero"  # the folder of a learner's copy, unless they name another
+
 
 def home() -> Path:
     """The folder that holds `source/`, `release/` and `nbgrader_config.py`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from course import paths
-from course.cli import check, completion, doctor, progress
+from course.cli import check, completion, doctor, progress, workspace
 from course.cli.group import Course
 from course.locale import gettext as _
 
@@ -51,7 +51,8 @@ def lab(options: tuple[str, ...]) -> None:
     """Open the lessons in JupyterLab.
 
     They are in FOLDER, finetuning-from-zero unless you name another. The first time, the lessons are copied there.
-    What you write stays as you left it, whenever you run this again. Further options go to JupyterLab:
+    What you write stays as you left it, whenever you run this again: a newer edition of a lesson is put around your
+    answers, and the notebook as it was is kept. Further options go to JupyterLab:
 
     \b
       course lab
@@ -60,7 +61,7 @@ def lab(options: tuple[str, ...]) -> None:
     from course.workspace import WorkspaceError, prepare
 
     named = bool(options) and not options[0].startswith("-")
-    folder = Path(options[0] if named else "finetuning-from-zero")
+    folder = Path(options[0] if named else paths.WORKSPACE)
     try:
         said = prepare(folder)
     except (WorkspaceError, OSError) as error:
@@ -150,5 +151,7 @@ main.add_command(check.check)
 main.add_command(progress.show_progress)
 main.add_command(progress.hint)
 main.add_command(progress.solution)
+main.add_command(workspace.reset)
+main.add_command(workspace.submit)
 main.add_command(doctor.doctor)
 main.add_command(completion.completion)

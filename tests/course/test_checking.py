@@ -224,7 +224,7 @@ def test_the_lesson_worked_on_last(mine: Path, grader: dict[str, tuple[str, str]
 def test_it_is_found_from_beside_the_workspace(
     mine: Path, grader: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine.rename(mine.with_name(checking.WORKSPACE))
+    mine.rename(mine.with_name(paths.WORKSPACE))
     monkeypatch.chdir(mine.parent)
     assert json.loads(run("4", "--json").stdout)["notebook"].endswith(
         "finetuning-from-zero/04-freezing/04-freezing.ipynb"

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from course import catalogue, cli, paths
-from course.workspace import RECORD, WorkspaceError, prepare
+from course import catalogue, cli, paths, progress
+from course.workspace import prepare
 
 LESSON = "01-halving"
 TEXT = """\
@@ -138,72 +139,78 @@ def test_jupyterlab_is_there_to_start(tmp_path: Path) -> None:
     assert "not reached" not in done.stdout
 
 
-# --- the learner's copy -------------------------------------------------------------------------------------
+# --- a learner's copy ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> Path:
-    release = tmp_path / "course" / "release"
-    (release / LESSON / "__pycache__").mkdir(parents=True)
-    (release / LESSON / "__pycache__" / "x.pyc").write_text("compiled")
-    (release / LESSON / f"{LESSON}.ipynb").write_text("exercises, first edition")
-    (release / LESSON / "halving_checks.py").write_text("checks, first edition")
-    return release
+def mine(tmp_path: Path) -> Path:
+    """A learner's copy of the real lessons."""
+    prepare(tmp_path / "mine")
+    return tmp_path / "mine"
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.rglob("*") if path.is_file() and path.name != RECORD}
+def answer(notebook: Path, grade_id: str, text: str) -> None:
+    made = nbformat.read(notebook, as_version=4)
+    (cell,) = (cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
+    cell.source = text
+    nbformat.write(made, notebook)
 
 
-def test_a_learners_work_is_never_overwritten(given: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    assert prepare(mine, given) == []
-    assert contents(mine) == {
-        f"{LESSON}.ipynb": "exercises, first edition",
-        "halving_checks.py": "checks, first edition",
-    }
-    (mine / LESSON / f"{LESSON}.ipynb").write_text("solved")
-    (mine / LESSON / "notes.txt").write_text("mine")
-    assert prepare(mine, given) == []
-    (given / LESSON / f"{LESSON}.ipynb").write_text("exercises, second edition")
-    (given / LESSON / "halving_checks.py").write_text("checks, second edition")
-    said = prepare(mine, given)
-    assert len(said) == 2
-    assert said[0].startswith(f"{LESSON}/{LESSON}.ipynb is as you left it")
-    assert said[1] == f"{LESSON}/halving_checks.py was brought up to date; you had not changed it."
-    expected = {f"{LESSON}.ipynb": "solved", "notes.txt": "mine", "halving_checks.py": "checks, second edition"}
-    assert contents(mine) == expected
-    assert prepare(mine, given) == []
-    assert contents(mine) == expected
-    (mine / LESSON / f"{LESSON}.ipynb").rename(mine / LESSON / "old.ipynb")
-    prepare(mine, given)
-    assert contents(mine)[f"{LESSON}.ipynb"] == "exercises, second edition"
-    assert contents(mine)["old.ipynb"] == "solved"
+def test_reset(mine: Path) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "def freeze(model, except_for): pass")
+    result = run("reset", "freezing", "4.1", "--folder", str(mine / "04-freezing"))
+    assert result.exit_code == 0, result.output
+    (kept,) = (mine / "04-freezing" / "kept").iterdir()
+    assert kept.read_text(encoding="utf-8") == "def freeze(model, except_for): pass\n"
+    assert result.stdout.splitlines()[:2] == [
+        "freeze is as you were given it.",
+        f"What you had written is kept as {kept}.",
+    ]
+    assert run("reset", "4", "freeze", "--folder", str(mine)).stdout == "freeze is as you were given it.\n"
+    assert progress.load().latest == "04-freezing"
 
 
-@pytest.mark.parametrize("record", [None, "{", "[]"])
-def test_without_a_record_every_file_is_the_learners(given: Path, tmp_path: Path, record: str | None) -> None:
-    mine = tmp_path / "mine"
-    (mine / LESSON).mkdir(parents=True)
-    (mine / LESSON / f"{LESSON}.ipynb").write_text("solved")
-    if record is not None:
-        (mine / RECORD).write_text(record)
-    said = prepare(mine, given)
-    assert [sentence.split(" ")[0] for sentence in said] == [f"{LESSON}/{LESSON}.ipynb"]
-    assert contents(mine)[f"{LESSON}.ipynb"] == "solved"
-    assert contents(mine)["halving_checks.py"] == "checks, first edition"
+def test_reset_asks_on_a_terminal(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "solved")
+    before = notebook.read_bytes()
+    monkeypatch.setattr(cli.workspace, "_in_a_terminal", lambda: True)
+    result = CliRunner().invoke(cli.main, ["reset", "4", "--folder", str(mine)], input="n\n")
+    assert result.exit_code == 1 and "Put 04-freezing back as you were given it?" in result.stdout
+    assert notebook.read_bytes() == before
+    assert CliRunner().invoke(cli.main, ["reset", "4", "--folder", str(mine), "--yes"], input="").exit_code == 0
+    assert notebook.read_bytes() != before
 
 
-def test_the_courses_own_folders_are_no_place_to_work(given: Path) -> None:
-    for folder in (given, given / LESSON, given.parent / "source" / "x"):
-        with pytest.raises(WorkspaceError, match="Choose another folder"):
-            prepare(folder, given)
+def test_what_cannot_be_reset_is_said(mine: Path, tmp_path: Path) -> None:
+    for words, said in (
+        (["4", "sgd_step"], "sgd_step is an exercise of lesson 01-training-loop."),
+        (["nonsense"], "There is no lesson nonsense."),
+        (["4", "nonsense"], "There is no exercise nonsense."),
+    ):
+        result = run("reset", *words, "--folder", str(mine))
+        assert result.exit_code == 2 and said in result.stderr
+    result = run("reset", "4", "--folder", str(tmp_path))
+    assert result.exit_code == 1 and f"made in {tmp_path.resolve()} or above it" in result.stderr
 
 
-def test_an_installation_without_lessons(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="nothing to open"):
-        prepare(tmp_path / "mine", tmp_path / "release")
-    assert not (tmp_path / "mine").exists()
+def test_submit(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(mine.parent / "home"))
+    monkeypatch.chdir(mine)
+    assert run("submit").stderr.startswith("Error: Which lesson?")
+    answer(mine / "04-freezing" / "04-freezing.ipynb", "freeze", "def freeze(model, except_for): pass")
+    progress.record("check", "freeze")
+    result = run("submit", "--student", "ada")
+    assert result.exit_code == 0, result.output
+    (archive,) = (mine / "submissions").glob("*_04-freezing_ada.zip")
+    assert result.stdout.startswith("04-freezing is packed, as of 20") and str(archive) in result.stdout
+    assert "Not solved yet: trainable_report, train_mode_keep_frozen_bn, build_optimizer, unfreeze_to." in result.stdout
+    monkeypatch.chdir(mine / "01-training-loop")
+    result = run("submit", "--json", "--archive")
+    made = json.loads(result.stdout)
+    assert made["lesson"] == "01-training-loop" and made["archive"]["name"].endswith("_01-training-loop.zip")
+    assert run("submit", "--student", "../ada").stderr.startswith("Error: '../ada' cannot be part of a file's name")
 
 
 # --- where the lessons lie ----------------------------------------------------------------------------------
