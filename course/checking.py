@@ -261,7 +261,8 @@ def shown(lesson: Lesson, results: list[Result], path: Path) -> RenderableType:
     if worst is not None:
         rows.append(Text(_("The first to mend is {name}:").format(name=worst.exercise.name)))
         rows += [_lines(worst.card.partition("\n")[2] or worst.message), ""]
-    return Group(*rows, Text(_next_step(lesson, worst, path), no_wrap=True, overflow="ignore"))
+    whole = len(results) == len(lesson.exercises)
+    return Group(*rows, Text(_next_step(lesson, worst, path, whole), no_wrap=True, overflow="ignore"))
 
 
 def as_json(lesson: Lesson, results: list[Result], path: Path) -> dict[str, Any]:
@@ -315,11 +316,13 @@ def _lines(card: str) -> Table:
     return table
 
 
-def _next_step(lesson: Lesson, worst: Result | None, path: Path) -> str:
+def _next_step(lesson: Lesson, worst: Result | None, path: Path, whole: bool) -> str:
     if worst is not None:
         return _("Mend it in {path}, save, and check again.\nFor a hint: course hint {name}").format(
             path=path, name=worst.exercise.name
         )
+    if not whole:
+        return _("For the whole lesson: course check {lesson}").format(lesson=lesson.name)
     later = [other for other in catalogue.lessons() if other.name > lesson.name]
     if not later:
         return _("Everything is right, and this was the last lesson.")

@@ -202,7 +202,8 @@ def test_whatever_a_grader_says_has_a_word(mine: Path, grader: dict[str, tuple[s
 
 def test_one_exercise_decides_alone(mine: Path, grader: dict[str, tuple[str, str]]) -> None:
     grader["freeze"] = ("failed", "No.")
-    assert run("4", "unfreeze_to").exit_code == 0
+    result = run("4", "unfreeze_to")
+    assert result.exit_code == 0 and result.stdout.endswith("For the whole lesson: course check 04-freezing\n")
     assert progress.load().exercises["freeze"].state == "", "it was not asked for"
     result = run("freeze")
     assert result.exit_code == 1 and "0 of 1 right" in result.stdout
