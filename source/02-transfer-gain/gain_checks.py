@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from course.exercise import Check, Misconception, Wrong
-from scipy import stats
 from torch import Tensor
 
 # --------------------------------------------------------------------------------------------------------
@@ -1085,6 +1084,8 @@ def _check_gain(said: Any, pretrained: Sequence[float], scratch: Sequence[float]
 
 
 def _check_interval(said: Any, pretrained: Sequence[float], scratch: Sequence[float]) -> None:
+    from scipy import stats
+
     gain, low, high = _check_gain(said, pretrained, scratch)
     p, s = (np.asarray(values, dtype=np.float64) for values in (pretrained, scratch))
     n, d = len(p), p - s
