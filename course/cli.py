@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from course import paths
+from course import kernels, paths
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,9 @@ def lab(options: tuple[str, ...]) -> None:
 
     The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
     again. Further options go to JupyterLab: course lab my-lessons --no-browser
+
+    On Linux, notebooks start as forks of one process that has imported PyTorch and the rest already, so that a lesson
+    opens in a second. COURSE_WARM=0 in the environment switches that off.
     """
     from course.workspace import WorkspaceError, prepare
 
@@ -36,7 +39,7 @@ def lab(options: tuple[str, ...]) -> None:
     for sentence in said:
         click.echo(sentence)
     click.echo(f"The lessons are in {folder}.")
-    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
+    _become([sys.executable, "-m", "jupyterlab", kernels.SERVER_OPTION, *options[named:]], folder)
 
 
 def _become(command: list[str], folder: Path) -> None:
