@@ -21,6 +21,8 @@ from jupyter_client.provisioning import LocalProvisioner
 import course
 
 LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
+# Metal and Accelerate on macOS do not survive a fork; Windows has none.
+CAN_FORK = sys.platform == "linux"
 # What a launch can ask of a fork; and what it says to the kernel manager alone.
 KNOWN = {"cwd", "env", "kernel_id", "extra_arguments"}
 # Variables that tell one kernel from another, or are the server's own, and that no library reads as it is imported.
@@ -136,7 +138,7 @@ _warm: WarmProcess | None = None
 def warm_process() -> WarmProcess:
     """This server's warm process, started if there is none, or none with today's code. Raises Unavailable."""
     global _warm
-    if sys.platform != "linux":  # Metal and Accelerate on macOS do not survive a fork; Windows has none
+    if not CAN_FORK:
         raise Unavailable("this system cannot fork a process that has the libraries imported")
     if _warm is not None and not _warm.alive() and not _warm.answered:
         raise Unavailable("the warm process ended while it imported; its messages are above")

@@ -19,7 +19,6 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 # In the order in which a learner comes to need them. Missing here on purpose are scikit-learn, whose pandas starts a
 # thread, matplotlib_inline's backend and ipywidgets, which look for their kernel as they are imported.
@@ -121,11 +120,13 @@ def become(request: Request) -> None:
     os.environ.update(request.environment)
     threading.Thread(target=_end_with_server, args=[request.tie], name="server-watch", daemon=True).start()
     _make_own()
+    import ipykernel_launcher
+    from ipykernel.kernelapp import IPKernelApp
+
     request.tie.send(f"pid {os.getpid()}".encode())
-    launcher: Any = sys.modules["ipykernel_launcher"]
-    sys.argv = [launcher.__file__, *request.arguments]
+    sys.argv = [ipykernel_launcher.__file__, *request.arguments]
     # Parent 1 is no process to watch: `_end_with_server` does that, also where the warm process, the parent, has ended.
-    sys.modules["ipykernel.kernelapp"].launch_new_instance([*request.arguments, "--IPKernelApp.parent_handle=1"])
+    IPKernelApp.launch_instance([*request.arguments, "--IPKernelApp.parent_handle=1"])
 
 
 def _end_with_server(tie: socket.socket) -> None:
