@@ -27,7 +27,7 @@ CAN_FORK = sys.platform == "linux"
 KNOWN = {"cwd", "env", "kernel_id", "extra_arguments"}
 # Variables that tell one kernel from another, or are the server's own, and that no library reads as it is imported.
 OWN_VARIABLES = ("JPY_", "JUPYTER_")
-PATIENCE = 10.0  # seconds for a fork: the warm process answers between two imports, and torch is the longest
+PATIENCE = 30.0  # seconds for a fork: the warm process may have to import torch first
 EXIT_UNKNOWN = 1  # the exit status of a kernel whose warm process was gone by then
 
 
@@ -123,6 +123,7 @@ class WarmProcess:
             said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(tie, 1024), PATIENCE)
         except OSError as error:  # the time that is up is one
             tie.close()
+            self.process.kill()  # its kernels, if it has any, go on
             raise Unavailable(f"the warm process did not answer ({error or type(error).__name__})") from error
         word, _, rest = said.decode().partition(" ")
         if word != "pid":
@@ -155,6 +156,7 @@ def warm_process() -> WarmProcess:
 class WarmProvisioner(LocalProvisioner):
     """Starts kernels of this environment's own Python as forks of a warm process, and all others as ever."""
 
+    process: Any = None  # a Popen, or a WarmKernel
     _said: ClassVar[set[str]] = set()  # reasons that the log has
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

@@ -1,8 +1,9 @@
 """The warm process: imports what lessons need, and becomes a kernel in each of its forks.
 
 ``python warm.py FD`` is started by a Jupyter server and asked over the socket FD. A request carries
-one end of a new kernel's tie (see `provisioner.WarmKernel`). It is answered between two imports: a kernel that is
-asked for early has what was imported by then, and imports the rest as ever.
+one end of a new kernel's tie (see `provisioner.WarmKernel`). It is answered once the libraries are there that no
+lesson goes without, and from then on between two imports: a kernel that is asked for early has what was imported by
+then, and imports the rest as ever.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-# In the order in which a learner comes to need them. Missing here on purpose are scikit-learn, whose pandas starts a
-# thread, matplotlib_inline's backend and ipywidgets, which look for their kernel as they are imported.
-MODULES = (
+# What every first card takes.
+FIRST = (
     "ipykernel_launcher",
     "ipykernel.kernelapp",
     "torch",
@@ -30,6 +30,10 @@ MODULES = (
     "course.plots",
     "course.data",
     "course.models",
+)
+# In the order in which a learner comes to need them. Missing here on purpose are scikit-learn, whose pandas starts a
+# thread, and matplotlib_inline's backend, which looks for its kernel as it is imported.
+LATER = (
     "matplotlib.pyplot",
     "torch._dynamo",  # by the first optimizer
     "torchvision.transforms.v2",
@@ -55,19 +59,20 @@ class Request:
 
 def serve(control: socket.socket) -> Request | None:
     """Imports, and forks for each request. Gives the request in the fork; None when the server has hung up."""
-    modules = list(MODULES)
+    for module in FIRST:
+        _import(module)
+    modules = list(LATER)
     kernels: dict[int, tuple[int, socket.socket]] = {}  # pidfd -> pid, tie
-    sockets = [control]
-    while sockets or kernels:
-        ready, _, _ = select.select([*sockets, *kernels], [], [], 0 if modules else None)
+    server = [control.fileno()]
+    while server or kernels:
+        ready, _, _ = select.select([*server, *kernels], [], [], 0 if modules else None)
         for ended in kernels.keys() & ready:
             _bury(ended, *kernels.pop(ended))
-        if control in ready:
-            data, fds, _, _ = socket.recv_fds(control, 1 << 16, 1)
-            if not data:
-                sockets, modules = [], []
+        if control.fileno() in ready:
+            request = _asked(control)
+            if request is None:
+                server, modules = [], []
                 continue
-            request = Request(**json.loads(data), tie=socket.socket(fileno=fds[0]))
             pid = _fork(request.tie)
             if pid == 0:
                 control.close()
@@ -78,14 +83,26 @@ def serve(control: socket.socket) -> Request | None:
             if pid is not None:
                 kernels[os.pidfd_open(pid)] = pid, request.tie
         elif modules:
-            with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
-                importlib.import_module(modules.pop(0))
+            _import(modules.pop(0))
             if not modules:
                 gc.collect()
                 gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
                 with contextlib.suppress(OSError):  # nobody may be there to hear it
                     control.send(b"warm")
     return None
+
+
+def _asked(control: socket.socket) -> Request | None:
+    try:
+        data, fds, _, _ = socket.recv_fds(control, 1 << 16, 1)
+    except ConnectionError:  # hung up, with something left unread
+        return None
+    return Request(**json.loads(data), tie=socket.socket(fileno=fds[0])) if data else None
+
+
+def _import(module: str) -> None:
+    with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
+        importlib.import_module(module)
 
 
 def _fork(tie: socket.socket) -> int | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +25,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 
 from course import kernels
 from course.kernels import provisioner
+from course.kernels import warm as warm_module
 from course.kernels.provisioner import Unavailable, WarmKernel, WarmProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels start warm on Linux alone")
@@ -304,6 +308,18 @@ def test_edited_code_is_not_served_from_before(warm: WarmProcess, monkeypatch: p
     assert not warm.outdated()
     monkeypatch.setattr(provisioner, "_installed", lambda: [0])
     assert warm.outdated()
+
+
+def test_a_warm_process_ends_quietly_when_its_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_module, "FIRST", ())
+    monkeypatch.setattr(warm_module, "LATER", ("no.such.module",))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs, ThreadPoolExecutor() as pool:
+        served = pool.submit(warm_module.serve, theirs)
+        assert select.select([ours], [], [], SECONDS)[0]
+        ours.close()  # with the word that it is warm left unread
+        assert served.result(SECONDS) is None
+    gc.unfreeze()
 
 
 def test_nothing_outlives_a_server_that_is_killed(entry_point: EntryPoint, tmp_path: Path) -> None:
