@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from course import paths
+from course import kernels, paths
 from course.cli import check, completion, doctor, progress, workspace
 from course.cli.group import Course
 from course.locale import gettext as _
@@ -57,6 +57,9 @@ def lab(options: tuple[str, ...]) -> None:
     \b
       course lab
       course lab my-lessons --no-browser
+
+    On Linux, notebooks start as forks of one process that has imported PyTorch and the rest already, so that a lesson
+    opens in a second. COURSE_WARM=0 in the environment switches that off.
     """
     from course.workspace import WorkspaceError, prepare
 
@@ -69,7 +72,7 @@ def lab(options: tuple[str, ...]) -> None:
     for sentence in said:
         click.echo(sentence)
     click.echo(_("The lessons are in {folder}.").format(folder=folder))
-    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
+    _become([sys.executable, "-m", "jupyterlab", kernels.SERVER_OPTION, *options[named:]], folder)
 
 
 def _become(command: list[str], folder: Path) -> None:

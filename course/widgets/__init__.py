@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 from IPython.display import display
-from matplotlib.figure import Figure
 
 from course import scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def with_widget(draw: Callable[[], Figure], make: Callable[[], Any]) -> Figure | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
 from course.locale import gettext as _
 from course.widgets import with_widget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[int, int]] = ((0, 0),)) -> Figure | None:
@@ -30,6 +32,7 @@ def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[i
 def sliders(tokens: Sequence[str], weights: Tensor):
     """The widget alone: the layer, the head, and the token whose view is also drawn as bars."""
     import ipywidgets
+    import matplotlib.pyplot as plt
 
     def draw(layer: int, head: int, token: int) -> None:
         shown = {_title(layer - 1, head - 1): weights[layer - 1, head - 1]}

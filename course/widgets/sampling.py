@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
 from course.locale import gettext as _
 from course.widgets import with_widget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def next_token(
@@ -33,6 +35,7 @@ def next_token(
 def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):
     """The widget alone: a slider for the temperature, one for top-p, and the bars."""
     import ipywidgets
+    import matplotlib.pyplot as plt
 
     def draw(temperature: float, top_p: float) -> None:
         _draw(names, logits, count, [(temperature, top_p)])

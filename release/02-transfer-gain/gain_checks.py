@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from course.exercise import Check, Misconception, Wrong
 from course.locale import gettext, ngettext
-from scipy import stats
 from torch import Tensor
 
 # --------------------------------------------------------------------------------------------------------
@@ -1181,6 +1180,8 @@ def _check_gain(said: Any, pretrained: Sequence[float], scratch: Sequence[float]
 
 
 def _check_interval(said: Any, pretrained: Sequence[float], scratch: Sequence[float]) -> None:
+    from scipy import stats
+
     gain, low, high = _check_gain(said, pretrained, scratch)
     p, s = (np.asarray(values, dtype=np.float64) for values in (pretrained, scratch))
     n, d = len(p), p - s

@@ -22,7 +22,6 @@ import torch
 from course.exercise import Check, Misconception, Wrong
 from course.locale import gettext, ngettext
 from course.witness import Tap
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -979,6 +978,8 @@ def _first(shape: Tensor, count: int) -> Tensor:
 
 def _fits(counts: Tensor, p: Tensor) -> bool:
     """Whether counts (V,) may be draws from p (V,): none where p is 0, and chi-squared no larger than chance allows."""
+    from scipy.stats import chi2
+
     possible = p > 0
     if bool(counts[~possible].any() or (counts[p * counts.sum() >= MISSED] == 0).any()):
         return False
@@ -988,7 +989,7 @@ def _fits(counts: Tensor, p: Tensor) -> bool:
     # Pearson's statistic; few-and-far tokens, expected less than 5 times, are left to the line above
     often = expected >= 5
     distance = ((counts[possible] - expected).square() / expected)[often].sum().item()
-    return distance <= stats.chi2.isf(FALSE_ALARM, max(1, int(often.sum()) - 1))
+    return distance <= chi2.isf(FALSE_ALARM, max(1, int(often.sum()) - 1))
 
 
 def _distribution_ideas(

@@ -40,8 +40,6 @@ from gain_checks import (
     check_transfer_gain,
 )
 from IPython.display import Markdown, display
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -408,6 +406,7 @@ lucky = scale.experiment(
     quick={"people": 3, "photos": 20, "test": 20},
     full={"people": 20, "photos": 80, "test": 50},
 )
+from sklearn.linear_model import LogisticRegression
 
 
 class Probe:
@@ -760,7 +759,9 @@ if curve.scale == "offline":
 #
 # $$\left[\;\bar d - t_{n-1}\frac{s}{\sqrt n},\;\; \bar d + t_{n-1}\frac{s}{\sqrt n}\;\right]$$
 
-# %%
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "student", "locked": true, "schema_version": 3, "solution": false, "task": false}
+from scipy import stats
+
 for n in (3, 5, 10, 100):
     print(f"{n:>3} seeds: t = {stats.t.ppf(0.975, n - 1):.2f}")
 

@@ -40,12 +40,9 @@ from pretrained_checks import (
     check_preprocess_for,
     check_replace_head,
 )
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
-from torchvision import models
-from torchvision.transforms.v2 import functional as T
 
 device = pick_device()
 head.show("03-pretrained-models", device, minutes=3)
@@ -150,6 +147,11 @@ own = ", ".join(
 display(Markdown(f"Your rule takes **{chosen}**. Accuracies on the cards: {own}."))
 if scale.current() != "full":
     assert chosen == "resnet"
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "torchvision", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# takes a few seconds to import, so it comes only where it is needed
+from torchvision import models
+from torchvision.transforms.v2 import functional as T
 
 # %% [markdown]
 # Is the small one really the better network? Look at what the numbers count. One network was asked to tell a thousand
@@ -877,6 +879,8 @@ shelf_size = scale.experiment(
     quick={"sides": {"efficientnet-lite0": 32}, "seeds": 2, "random": 1},
     full={"sides": {}, "seeds": 5, "random": 3},
 )
+from scipy import stats
+
 targets = {"handwritten digits": target, "new clothes": new_clothes(full=False)}
 names = [row.name for row in cards() if row.kind == "vision"]
 

@@ -44,7 +44,6 @@ from rates_checks import (
     check_unfreeze_schedule,
     check_warmup_cosine,
 )
-from timm.layers import freeze_batch_norm_2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,6 +67,8 @@ size = scale.experiment(
     quick={"side": 32, "train": 2000, "validation": 30, "test": 30},
     full={"side": 128, "train": 40000, "validation": 1000, "test": 2000},
 )
+from timm.layers import freeze_batch_norm_2d
+
 data = fashion_mnist()
 
 

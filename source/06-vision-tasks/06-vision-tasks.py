@@ -35,7 +35,6 @@ from IPython.display import Markdown, display
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import generalized_box_iou_loss
 from vision_checks import (
     check_box_iou,
     check_dice,
@@ -481,6 +480,9 @@ class Detector(nn.Module):
 
 
 # %%
+from torchvision.ops import generalized_box_iou_loss
+
+
 def centres(like: tuple[int, int], step: float) -> Tensor:
     """Centres (P, 2), x and y in pixels, of the cells of a map of this height and width."""
     y, x = torch.meshgrid(torch.arange(like[0]), torch.arange(like[1]), indexing="ij")

@@ -19,7 +19,6 @@ from course.exercise import Check, Misconception, Wrong
 from course.locale import gettext
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import ops
 
 INPUTS_CHANGED = Misconception(
     "inputs-changed",
@@ -783,6 +782,8 @@ def _iou_of(
 
 
 def _wrong_ious(a: Tensor, b: Tensor) -> list[tuple[Misconception, Tensor]]:
+    from torchvision import ops
+
     a, b = a.double(), b.double()
     inter, of_a, of_b = _iou_of(a, b)
     crossed, *_ = _iou_of(a, b, clamp=False)
@@ -859,6 +860,8 @@ _IOU_WITHIN = 1e-4
 
 def _check_ious(box_iou: Callable, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Asks for all pairs first, so that a mistake is named only if it explains each answer."""
+    from torchvision import ops
+
     asked = [(a, b, _ask_iou(box_iou, a, b)) for a, b in pairs]
     wrong = None
     for a, b, seen in asked:
@@ -894,6 +897,8 @@ def _check_ious(box_iou: Callable, pairs: Sequence[tuple[Tensor, Tensor]]) -> No
 
 @check_box_iou.part(2, "is the overlap over the union, for every pair")
 def _(box_iou: Callable, cases: Sequence[tuple[int, int]]) -> None:
+    from torchvision import ops
+
     pairs = []
     for n, m, dtype in (
         (3, 5, torch.float32),
@@ -1072,6 +1077,8 @@ def _wrong_races(
     boxes: Tensor, scores: Tensor, threshold: float
 ) -> list[tuple[Misconception, list[int]]]:
     """What known mistakes keep."""
+    from torchvision import ops
+
     boxes = boxes.double()
     iou = ops.box_iou(boxes, boxes)
     order = scores.argsort(descending=True).tolist()
@@ -1150,6 +1157,8 @@ def _ask_nms(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> 
 
 def _check_races(nms: Callable, races: Sequence[Race]) -> None:
     """Asks for all of them first, so that a mistake is named only if it explains each answer."""
+    from torchvision import ops
+
     asked = [(race, _ask_nms(nms, *race)) for race in races]
     wrong = None
     for (boxes, scores, threshold), kept in asked:
@@ -1178,6 +1187,8 @@ def _check_races(nms: Callable, races: Sequence[Race]) -> None:
 
 def _agrees_without_sign(nms: Callable, race: Race) -> bool:
     """Whether the answer is right once the scores are made positive."""
+    from torchvision import ops
+
     boxes, scores, threshold = race
     lifted = scores - scores.min() + 1 if len(scores) else scores
     return (
@@ -1189,6 +1200,8 @@ def _agrees_without_sign(nms: Callable, race: Race) -> bool:
 def _race(count: int, threshold: float, *, spread: float = 12.0, positive: bool = True) -> Race:
     """Random boxes in a few heaps, with scores all different; no IoU comes near the threshold, so that rounding
     decides nothing."""
+    from torchvision import ops
+
     while True:
         heaps = 100 * torch.rand(-(-count // 4), 2)
         centre = heaps[torch.randint(len(heaps), (count,))] + spread * torch.randn(count, 2)
@@ -1245,6 +1258,8 @@ def _(nms: Callable, cases: Sequence[tuple[int, float]]) -> None:
 
 def _check_at(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> None:
     """Pairs whose IoU is exactly the threshold stay."""
+    from torchvision import ops
+
     kept, expected = (
         _ask_nms(nms, boxes, scores, threshold),
         ops.nms(boxes, scores, threshold).tolist(),
