@@ -32,8 +32,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels start w
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120.0  # an event that has not come by then does not come
-# pytest says in a variable which test runs; a server's environment stays as it is.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 # A Jupyter server, as far as kernels are concerned. It says who is there, and waits to be killed.
 SERVER = """
 import sys
@@ -103,12 +101,17 @@ def kernel(warm: WarmProcess, tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+def _environment() -> dict[str, str]:
+    """pytest says in a variable which test runs; a server's environment stays as it is."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 class Kernel:
     """A kernel as a notebook has it."""
 
     def __init__(self, folder: Path) -> None:
         self.manager = KernelManager()
-        self.manager.start_kernel(cwd=str(folder), env=ENVIRONMENT)
+        self.manager.start_kernel(cwd=str(folder), env=_environment())
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(SECONDS)
@@ -234,12 +237,12 @@ def test_its_exit_status_is_known(kernel: Kernel, end: Any, status: int) -> None
 
 def test_another_environment_is_not_for_a_fork(warm: WarmProcess) -> None:
     with pytest.raises(Unavailable, match="OMP_SCHEDULE"):
-        asyncio.run(warm.fork([], "/", ENVIRONMENT | {"OMP_SCHEDULE": "static"}))
+        asyncio.run(warm.fork([], "/", _environment() | {"OMP_SCHEDULE": "static"}))
 
 
 def test_a_fork_that_cannot_become_a_kernel_is_refused(warm: WarmProcess, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="did not make it"):
-        asyncio.run(warm.fork([], str(tmp_path / "nowhere"), ENVIRONMENT))
+        asyncio.run(warm.fork([], str(tmp_path / "nowhere"), _environment()))
 
 
 @pytest.mark.parametrize("command", [["/usr/bin/python3", "-m", "ipykernel_launcher"], ["/usr/bin/julia", "-i"]])
