@@ -49,6 +49,7 @@ def freeze(model, except_for):
     print("said on the way", file=sys.stderr)
     raise KeyError("{"unbroken" * 40}")
 """
+ANSWERS = {"stub": STUB, "wrong": FREEZES_ALL, "error": BREAKS, "right": RIGHT}
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +166,9 @@ STICKS_OUT = """(area) => {
 }"""
 
 
-@pytest.mark.parametrize(("name", "text"), {"stub": STUB, "wrong": FREEZES_ALL, "error": BREAKS, "right": RIGHT}.items())
-def test_a_card_is_whole_and_readable(lesson: Notebook, name: str, text: str) -> None:
-    output = answer(lesson, text)
+@pytest.mark.parametrize("state", ANSWERS)
+def test_a_card_is_whole_and_readable(lesson: Notebook, state: str) -> None:
+    output = answer(lesson, ANSWERS[state])
     card = output.get_by_role("status")
     try:
         for theme in ("Light", "Dark"):
@@ -178,7 +179,7 @@ def test_a_card_is_whole_and_readable(lesson: Notebook, name: str, text: str) ->
                 lesson.cell("check-freeze")
                 expect(card).to_be_in_viewport()
                 assert output.evaluate(STICKS_OUT) == []
-                lesson.page.screenshot(path=PICTURES / f"{name}-{theme.lower()}-{width}.png")
+                lesson.page.screenshot(path=PICTURES / f"{state}-{theme.lower()}-{width}.png")
     finally:
         lesson.theme("JupyterLab Light")
         lesson.page.set_viewport_size(dict(zip(("width", "height"), LAPTOP, strict=True)))

@@ -209,7 +209,7 @@ class Notebook:
     def theme(self, name: str) -> None:
         """Changes JupyterLab's theme, as its settings menu does."""
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
-        self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for()
+        self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
     def text(self, which: int | str) -> str:
         """What the cell holds."""
