@@ -137,7 +137,9 @@ def hints(exercise: Exercise) -> tuple[str, ...]:
                 case ast.Assign(targets=[ast.Name(id=exercise.check)], value=ast.Call(keywords=keywords)):
                     given = next(keyword.value for keyword in keywords if keyword.arg == "hints")
                     return tuple(ast.literal_eval(given))
-    raise LookupError(f"no check of lesson {exercise.lesson} is called {exercise.check}")
+    raise LookupError(
+        _("No check of lesson {lesson} is called {check}.").format(lesson=exercise.lesson, check=exercise.check)
+    )
 
 
 def _read(path: Path) -> Lesson:

@@ -1,5 +1,6 @@
 """Where the lessons lie: at the top of a checkout, or inside the installed package."""
 
+import sys
 from pathlib import Path
 
 
@@ -23,3 +24,10 @@ def release() -> Path:
 def nbgrader_config() -> Path:
     """The settings that nbgrader works by, here and in every course directory made from here."""
     return home() / "nbgrader_config.py"
+
+
+def beside(lesson: str) -> None:
+    """Makes a lesson's checks importable where its notebook stands without them, as it does when opened in Colab."""
+    given = release() / lesson
+    if any(not Path(path.name).exists() for path in given.glob("*_checks.py")):
+        sys.path.append(str(given))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
-from IPython.core.getipython import get_ipython
 from IPython.display import display
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -205,7 +204,7 @@ def progress(items: Sequence[Item], label: str) -> Iterable[Item]:
     """
     if scale.grading() or scale.current() == "quick" or os.environ.get("COURSE_PROGRESS") == "0":
         return items
-    if hasattr(get_ipython(), "kernel"):
+    if scale.interactive():
         return NotebookBar(items, desc=label)
     return tqdm(items, desc=label) if sys.stderr.isatty() else items
 

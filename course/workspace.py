@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from course import paths
+from course.locale import gettext as _
 
 # What was given to the learner, by hash, so that what they wrote can be told from what they only received.
 RECORD = ".course.json"
@@ -27,14 +28,18 @@ def prepare(folder: Path, release_dir: Path | None = None) -> list[str]:
     given = _files(release_dir)
     if not given:
         raise WorkspaceError(
-            f"There are no lessons in {release_dir}, so there is nothing to open. In a checkout, run `course"
-            f" release` first; otherwise the installation is incomplete: install finetuning-from-zero again."
+            _(
+                "There are no lessons in {folder}, so there is nothing to open. In a checkout, run `course release` "
+                "first; otherwise the installation is incomplete: install finetuning-from-zero again."
+            ).format(folder=release_dir)
         )
     for kept in (release_dir, release_dir.parent / "source"):
         if folder == kept or kept in folder.parents:
             raise WorkspaceError(
-                f"{folder} lies in the course's own {kept.name}/, which is not for working in: the next"
-                f" release would overwrite what you write. Choose another folder."
+                _(
+                    "{folder} lies in the course's own {name}/, which is not for working in: the next release would "
+                    "overwrite what you write. Choose another folder."
+                ).format(folder=folder, name=kept.name)
             )
     record = _read_record(folder)
     said = []
@@ -45,10 +50,12 @@ def prepare(folder: Path, release_dir: Path | None = None) -> list[str]:
         if mine in (None, record.get(name)) and mine != new:
             _write(target, content)
             if mine is not None:
-                said.append(f"{name} was brought up to date; you had not changed it.")
+                said.append(_("{name} was brought up to date; you had not changed it.").format(name=name))
         elif mine != new and record.get(name) != new:
             said.append(
-                f"{name} is as you left it. The course has a newer one: to get it, rename yours and run this again."
+                _(
+                    "{name} is as you left it. The course has a newer one: to get it, rename yours and run this again."
+                ).format(name=name)
             )
         record[name] = new
     _write(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())

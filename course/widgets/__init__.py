@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from IPython.core.getipython import get_ipython
 from IPython.display import display
 from matplotlib.figure import Figure
 
@@ -20,6 +19,6 @@ def with_widget(draw: Callable[[], Figure], make: Callable[[], Any]) -> Figure |
     if scale.grading():
         return None
     figure = draw()
-    if scale.current() != "quick" and hasattr(get_ipython(), "kernel"):
+    if scale.current() != "quick" and scale.interactive():
         display(make())
     return figure

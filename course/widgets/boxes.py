@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
 
 Suppress = Callable[[Tensor, Tensor, float], Tensor]
@@ -40,6 +41,6 @@ def slider(image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress) -> Any:
         plt.show()
 
     knob = ipywidgets.FloatSlider(
-        value=0.5, min=0.0, max=1.0, step=0.05, description="threshold", continuous_update=False
+        value=0.5, min=0.0, max=1.0, step=0.05, description=_("threshold"), continuous_update=False
     )
     return ipywidgets.interactive(draw, threshold=knob)

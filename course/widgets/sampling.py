@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
 
 
@@ -40,10 +41,10 @@ def sliders(names: Sequence[str], logits: Tensor, *, count: int = 12):
     return ipywidgets.interactive(
         draw,
         temperature=ipywidgets.FloatLogSlider(
-            value=1.0, min=-1, max=0.7, step=0.05, description="temperature", continuous_update=False
+            value=1.0, min=-1, max=0.7, step=0.05, description=_("temperature"), continuous_update=False
         ),
         top_p=ipywidgets.FloatSlider(
-            value=1.0, min=0.05, max=1.0, step=0.05, description="top-p", continuous_update=False
+            value=1.0, min=0.05, max=1.0, step=0.05, description=_("top-p"), continuous_update=False
         ),
     )
 
@@ -55,5 +56,6 @@ def _draw(names: Sequence[str], logits: Tensor, count: int, settings: Sequence[t
         p = (logits[order].double() / temperature).softmax(dim=0)
         kept = len(p) if top_p >= 1 else int((p.cumsum(dim=0) < top_p).sum()) + 1
         drawn = torch.where(torch.arange(len(p)) < kept, p, torch.zeros_like(p)) / p[:kept].sum()
-        shown[f"temperature {temperature:.2g}\ntop-p {top_p:.2g}"] = (p[:count].tolist(), drawn[:count].tolist())
+        title = _("temperature {temperature:.2g}\ntop-p {top_p:.2g}").format(temperature=temperature, top_p=top_p)
+        shown[title] = (p[:count].tolist(), drawn[:count].tolist())
     return plots.next_tokens([names[token] for token in order[:count].tolist()], shown)

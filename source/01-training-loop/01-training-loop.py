@@ -11,14 +11,28 @@
 #
 # (*Scale* says how much is computed. *Offline*, on a laptop, is the default; every experiment begins by asking for it.)
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("01-training-loop")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 from collections.abc import Callable, Iterable
 
 import torch
-from course import plots, scale
+from course import head, plots, scale
 from course.data import fashion_mnist
-from course.device import describe, nbytes, pick_device, storage_key
+from course.device import nbytes, pick_device, storage_key
 from course.models import load_backbone
 from IPython.display import Markdown, display
 from loop_checks import (
@@ -39,12 +53,7 @@ from torch.utils.data import (
 )
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about a minute",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads the full data set, and likes a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("01-training-loop", device, minutes=1)
 
 # %% tags=["experiment"]
 size = scale.experiment(

@@ -9,14 +9,28 @@
 # starts from random weights; if it starts from those of the million; and if there is no network at all, one
 # weight for each pixel and kind of clothes.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("02-transfer-gain")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import fashion_mnist, wordnet_topics
-from course.device import Timer, describe, pick_device, place
+from course.device import Timer, pick_device, place
 from course.models import imagenet_labels, load_backbone, load_tokenizer, preprocess
 from gain_checks import (
     check_learning_curve,
@@ -32,12 +46,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take three to four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("02-transfer-gain", device, minutes=4)
 
 # %% tags=["experiment"]
 size = scale.experiment(

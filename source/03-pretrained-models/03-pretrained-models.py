@@ -7,14 +7,28 @@
 #
 # You may take one, freeze it (its numbers stay as they are), and train a single layer on top. Which one do you take?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("03-pretrained-models")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import digits, new_clothes, seen_clothes
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import card, cards, cards_table, imagenet_labels, load_backbone
 from IPython.display import Markdown, display
 from pretrained_checks import (
@@ -33,12 +47,7 @@ from torchvision import models
 from torchvision.transforms.v2 import functional as T
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about three minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("03-pretrained-models", device, minutes=3)
 
 # %% [markdown]
 # ## The shelf

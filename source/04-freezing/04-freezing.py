@@ -6,14 +6,28 @@
 # few photos may spoil what the many taught. So people *freeze* most of the network. It sounds like the one thing that
 # nobody can get wrong: doing nothing.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("04-freezing")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import fashion_mnist
-from course.device import Timer, describe, pick_device, place
+from course.device import Timer, pick_device, place
 from course.models import imagenet_labels, load_backbone, preprocess
 from freezing_checks import (
     check_build_optimizer,
@@ -27,12 +41,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about three minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("04-freezing", device, minutes=3)
 
 # %% [markdown]
 # ## A network that nobody trains

@@ -6,15 +6,29 @@
 # is a box around the boot, or the set of pixels that the boot covers. Mirror the photo with the same line. What have
 # you just taught the network?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("06-vision-tasks")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import IGNORED, Scenes, drawn_scenes, new_clothes, penn_fudan
 from course.data.scenes import boxes_of_masks
 from course.detection import average_precision
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, preprocess
 from course.widgets.boxes import suppression
 from IPython.display import Markdown, display
@@ -32,12 +46,7 @@ from vision_checks import (
 )
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("06-vision-tasks", device, minutes=4)
 
 # %% [markdown]
 # ## One picture, three questions

@@ -7,6 +7,20 @@
 #
 # Will the numbers be the same?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("07-text-classification-and-reading")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import re
 import string
@@ -15,7 +29,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from course import plots, reading, scale, training
+from course import head, plots, reading, scale, training
 from course.data import (
     Question,
     ReadingData,
@@ -24,7 +38,7 @@ from course.data import (
     squad,
     wordnet_topics,
 )
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, load_tokenizer
 from course.widgets.attention import attention
 from IPython.display import Markdown, display
@@ -40,12 +54,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("07-text-classification-and-reading", device, minutes=4)
 
 # %% [markdown]
 # Write your guess down. The network is a BERT: at offline scale MiniLM, six layers, 22 million parameters, which was

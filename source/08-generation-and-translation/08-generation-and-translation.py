@@ -8,16 +8,30 @@
 # We take a small GPT that has read a dictionary, and teach it to care for one subject only. Then we watch what that
 # costs it.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("08-generation-and-translation")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import quantities, wordnet_topics
 from course.data.translation import chinese_count
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, load_tokenizer
 from course.widgets import sampling
 from generation_checks import (
@@ -33,12 +47,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("08-generation-and-translation", device, minutes=4)
 
 # %% [markdown]
 # ## A loss that is too good

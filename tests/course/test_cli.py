@@ -207,7 +207,7 @@ def test_an_installation_without_lessons(tmp_path: Path) -> None:
 
 
 def test_paths_in_a_checkout() -> None:
-    assert paths.source() == Path(cli.__file__).resolve().parents[1] / "source"
+    assert paths.source() == Path(paths.__file__).resolve().parents[1] / "source"
     assert paths.nbgrader_config().is_file()
     assert paths.release().parent == paths.home()
 

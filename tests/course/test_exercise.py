@@ -9,6 +9,7 @@ import pytest
 import torch
 from IPython.utils.capture import capture_output
 
+from course import progress
 from course.exercise import VERDICT_MIME, Check, Misconception, NothingEarned, State, Wrong
 
 BACKWARDS = Misconception("backwards", "The sign of `x` is <b>wrong</b>.", "which side you subtract")
@@ -168,7 +169,7 @@ def test_the_card_says_it_to_people_and_to_graders(check):
 
 def test_each_hint_says_more_and_the_last_stays(check, monkeypatch):
     said = []
-    monkeypatch.setattr("course.exercise.display", lambda shown: said.append(shown.data))
+    monkeypatch.setattr("course.exercise.display", lambda shown: said.append(repr(shown)))
     for _ in range(4):
         check.hint()
     assert [text.split()[-1] for text in said] == ["one", "two", "three", "three"]
@@ -178,3 +179,143 @@ def test_each_hint_says_more_and_the_last_stays(check, monkeypatch):
 def test_points_are_the_sum_of_the_parts(check):
     assert check.points == 3.0
     assert "3 points" in repr(check)
+
+
+def test_a_hint_can_be_asked_for_by_its_number(check, monkeypatch):
+    said = []
+    monkeypatch.setattr("course.exercise.display", lambda shown: said.append(repr(shown)))
+    check.hint(3)
+    check.hint()
+    assert [text.split()[-1] for text in said] == ["three", "one"]
+    with pytest.raises(ValueError, match="1 to 3"):
+        check.hint(4)
+
+
+def test_the_failing_input_can_be_had_to_play_with(check):
+    def double(x):
+        return 0 if x == 2 else 2 * x
+
+    check.verdict(double)
+    assert check.last.inputs == {"x": 2}
+    check.verdict(lambda x: 2 * x)
+    with pytest.raises(LookupError, match="nothing wrong"):
+        check.last.inputs  # noqa: B018
+
+
+def make_drawn() -> Check:
+    check = Check("scale", hints=("one", "two", "three"))
+
+    @check.part(1, "doubles in place")
+    def _(scale, cases):
+        for size in (2, 3):
+            x = torch.rand(size)
+            expected = 2 * x
+            scale(x, factor=2)
+            if not torch.equal(x, expected):
+                raise Wrong(BACKWARDS, seen=x, expected=expected)
+
+    return check
+
+
+def test_a_failing_input_is_as_it_was_before_the_call_and_new_each_time():
+    check = make_drawn()
+
+    def scale(x, factor):
+        x.zero_()
+
+    check.verdict(scale)
+    first, second = check.last.inputs, check.last.inputs
+    torch.manual_seed(check.seed)
+    assert torch.equal(first["x"], torch.rand(2)) and first["factor"] == 2
+    first["x"].zero_()
+    assert second["x"].abs().sum() > 0 and check.last.inputs["x"].abs().sum() > 0
+
+
+def test_looking_at_a_failing_input_moves_no_random_state_and_prints_nothing(check, capsys):
+    def double(x):
+        print("called")
+        return 0
+
+    check.verdict(double)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    check.last.inputs  # noqa: B018
+    assert torch.equal(torch.rand(3), expected)
+    assert capsys.readouterr().out == ""
+
+
+def test_arguments_that_do_not_fit_are_given_by_their_place():
+    check = make_drawn()
+    check.verdict(lambda: None)
+    assert set(check.last.inputs) == {"0", "factor"}
+
+
+def test_what_the_code_prints_is_on_the_card_and_its_end_is_enough(check, capsys):
+    def double(x):
+        print("line\n" * 1000 + f"the last for {x}")
+        return 2 * x
+
+    verdict = check.verdict(double)
+    assert capsys.readouterr().out == ""
+    assert "the last for 0" in repr(verdict) and len(repr(verdict)) < 2000
+
+
+def test_a_terminal_reads_hints_and_solutions_as_text(check, capsys):
+    check.hint()
+    assert capsys.readouterr().out.strip() == "**Hint 1 of 3.** one"
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """A check of an exercise that there is, nothing known of the learner, and what is shown."""
+    said = []
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr("course.exercise.display", lambda shown: said.append(repr(shown)))
+    check = make_check()
+    check.exercise = "freeze"
+    return check, said
+
+
+def test_the_solution_waits_for_a_try_or_for_a_second_asking(asked):
+    check, said = asked
+    check.solution()
+    assert "not tried yet" in said[-1] and "def freeze" not in said[-1]
+    check.solution()
+    assert "def freeze" in said[-1] and "BEGIN SOLUTION" not in said[-1]
+
+
+def test_the_solution_is_shown_after_a_try(asked):
+    check, said = asked
+    check(lambda x: 0)
+    check.solution()
+    assert "def freeze" in said[-1]
+
+
+def test_the_solution_is_shown_after_a_try_of_another_day(asked):
+    check, said = asked
+    progress.record("check", "freeze", state="wrong", points=1)
+    check.solution()
+    assert "def freeze" in said[-1]
+
+
+def test_an_untouched_stub_is_no_try(asked):
+    check, said = asked
+
+    def stub(x):
+        raise NotImplementedError
+
+    check.verdict(stub)
+    check.solution()
+    assert "not tried yet" in said[-1]
+
+
+def test_a_learner_at_work_leaves_a_trace_and_a_grading_none(asked, monkeypatch):
+    check, _ = asked
+    check(lambda x: 2 * x)
+    assert not progress.file().exists(), "no kernel, no learner"
+    monkeypatch.setattr("course.scale.interactive", lambda: True)
+    check.hint()
+    check(lambda x: 2 * x)
+    standing = progress.load().exercises["freeze"]
+    assert (standing.hints, standing.tries, standing.points) == (1, 1, 3.0)

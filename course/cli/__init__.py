@@ -1,4 +1,4 @@
-"""`course`: the command line of the course."""
+"""`course`: the command line of the course. A verb that takes more than a few lines has a module of its own here."""
 
 from __future__ import annotations
 
@@ -10,20 +10,49 @@ from pathlib import Path
 import click
 
 from course import paths
+from course.cli import check, completion, doctor, progress
+from course.cli.group import Course
+from course.locale import gettext as _
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Fine-tuning from Zero: open the lessons, check your work, release what you edit."""
+@click.group(
+    cls=Course,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=_("""Fine-tuning from Zero, on the command line.
+
+    Begin with `course lab`; if something is amiss, `course doctor` says what. Each command says more of itself:
+
+    \b
+      course lab --help
+    """),
+    epilog=_("""\b
+    Exit codes of every command:
+      0  all is well
+      1  something is not right, or could not be done: the words say what
+      2  the command was not understood
+    """),
+)
+@click.option("--no-color", is_flag=True, help=_("No colours. The variable NO_COLOR does the same."))
+@click.version_option(
+    package_name="finetuning-from-zero", prog_name="Fine-tuning from Zero", message="%(prog)s %(version)s"
+)
+@click.pass_context
+def main(context: click.Context, no_color: bool) -> None:
+    if no_color:
+        context.color = False
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a mark shows a ? and goes on
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[FOLDER] [OPTIONS OF JUPYTERLAB]")
 def lab(options: tuple[str, ...]) -> None:
-    """Open the lessons in JupyterLab, in FOLDER (finetuning-from-zero unless you name another).
+    """Open the lessons in JupyterLab.
 
-    The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
-    again. Further options go to JupyterLab: course lab my-lessons --no-browser
+    They are in FOLDER, finetuning-from-zero unless you name another. The first time, the lessons are copied there.
+    What you write stays as you left it, whenever you run this again. Further options go to JupyterLab: course lab
+    my-lessons --no-browser
     """
     from course.workspace import WorkspaceError, prepare
 
@@ -35,7 +64,7 @@ def lab(options: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     for sentence in said:
         click.echo(sentence)
-    click.echo(f"The lessons are in {folder}.")
+    click.echo(_("The lessons are in {folder}.").format(folder=folder))
     _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 
@@ -56,8 +85,16 @@ def _become(command: list[str], folder: Path) -> None:
     metavar="DIRECTORY",
     help="Make DIRECTORY an nbgrader course directory with these lessons, and leave release/ alone.",
 )
-def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
-    """Make release/, what learners get, from source/, what instructors edit."""
+@click.option(
+    "--package",
+    metavar="ADDRESS",
+    help="Where notebooks that are opened elsewhere, in Colab for instance, get the course: what pip install takes.",
+)
+def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: str | None) -> None:
+    """For instructors: make release/ from source/.
+
+    release/ is what learners get, source/ what you edit.
+    """
     if check and into is not None:
         raise click.UsageError("--check compares release/ with source/; it has nothing to say about --into.")
     from course.release import Built, ReleaseError, build, lesson_names, out_of_step, setup_course, sync
@@ -85,10 +122,12 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
             elif out_of_step(source_dir / name):
                 stale.append(source_dir / name / f"{name}.py")
         if into is not None:
-            setup_course(into, names)
+            setup_course(into, names, package=package)
             click.echo(f"{into} is an nbgrader course directory with {', '.join(names)}.")
             return
-        changed = stale + build(source_dir, release_dir, lessons or None, write=not check, on_lesson=say)
+        changed = stale + build(
+            source_dir, release_dir, lessons or None, package=package, write=not check, on_lesson=say
+        )
     except ReleaseError as error:
         raise click.ClickException(str(error)) from error
     for path in changed:
@@ -98,5 +137,9 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
         sys.exit(1)
 
 
-if __name__ == "__main__":
-    main()
+main.add_command(check.check)
+main.add_command(progress.show_progress)
+main.add_command(progress.hint)
+main.add_command(progress.solution)
+main.add_command(doctor.doctor)
+main.add_command(completion.completion)

@@ -1,0 +1,317 @@
+"""The learner's whole notebook, graded on their own machine as the instructor's grader would, without hidden tests.
+
+Who grades is handed in, since nothing here knows of a grader: on Linux the command line brings the one that instructors
+use; elsewhere the notebook runs in a kernel of its own (`in_a_kernel`), and the cards of its checks are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from course import card, catalogue, progress
+from course.card import VERDICT_MIME, Look, State
+from course.catalogue import Exercise, Lesson
+from course.locale import gettext as _
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+# Grades a submission against a released notebook with the files beside it. Gives what is said of each test cell, as
+# dictionaries with grade_id, state, points, max_points, message and misconception, and the notebook as it ran.
+Grade = Callable[[Path, Path, Path], "tuple[list[dict[str, Any]], NotebookNode]"]
+
+WORKSPACE = "finetuning-from-zero"  # the folder that `course lab` makes, unless told another
+CELL_SECONDS = 60  # as in nbgrader_config.py: what takes longer hangs
+
+PARTIAL = "partial"
+# What a whole notebook's grading says of an exercise beside what its check does.
+LOOKS = {state.value: look for state, look in card.LOOKS.items()} | {
+    PARTIAL: Look("◐", "partly right", ""),
+    "memory": Look("▤", "out of memory", ""),
+    "crashed": Look("×", "crashed", ""),
+    "unreadable": Look("?", "unreadable", ""),
+}
+GRADERS_WORDS = {"passed": State.RIGHT, "failed": State.WRONG, "timeout": State.TOO_SLOW}
+STYLES = {State.RIGHT: "green", PARTIAL: "yellow", State.NOT_ATTEMPTED: "bright_black", State.TOO_SLOW: "magenta"}
+
+
+class CheckingError(Exception):
+    """A notebook cannot be checked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check said of one exercise: `state` is a name of LOOKS, `card` the check's card as plain text."""
+
+    exercise: Exercise
+    state: str
+    points: float
+    max_points: float
+    message: str
+    misconception: str | None
+    card: str
+
+    @property
+    def right(self) -> bool:
+        return self.state == State.RIGHT
+
+
+# --- which notebook -----------------------------------------------------------------------------------------
+
+
+def lesson_here(start: Path) -> Lesson:
+    """The lesson whose folder `start` is in, else the one worked on last. Raises CheckingError where there is none."""
+    around = {folder.name for folder in (start, *start.parents)}
+    latest = progress.load().latest
+    for lesson in catalogue.lessons():
+        if lesson.name in around:
+            return lesson
+    for lesson in catalogue.lessons():
+        if lesson.name == latest:
+            return lesson
+    raise CheckingError(
+        _("Which lesson? You have not worked on any yet. Name one, as in `course check 4`, or begin with `course lab`.")
+    )
+
+
+def notebook_of(lesson: Lesson, start: Path) -> Path:
+    """The learner's notebook of a lesson: around `start`, or below it where `course lab` puts it.
+
+    Raises CheckingError where there is none.
+    """
+    for folder in (start, *start.parents, start / WORKSPACE):
+        path = folder / lesson.name / lesson.notebook.name
+        if path.is_file():
+            return path
+    raise CheckingError(
+        _(
+            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, or"
+            " make one with `course lab`."
+        ).format(lesson=lesson.name, folder=start)
+    )
+
+
+def _readable(path: Path) -> None:
+    """Raises CheckingError, with a sentence for the learner, where there is no notebook that can be read."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if not all(isinstance(cell["metadata"], dict) for cell in cells):
+            raise TypeError
+    except OSError as error:
+        raise CheckingError(
+            _("{path} cannot be opened ({reason}). Check whose file it is, and where it lies.").format(
+                path=path, reason=error.strerror
+            )
+        ) from error
+    except (ValueError, LookupError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise CheckingError(
+            _(
+                "{path} is no notebook that can be read ({reason}). If it was cut off while it was saved, look in"
+                " .ipynb_checkpoints beside it for the last whole one."
+            ).format(path=path, reason=reason)
+        ) from error
+
+
+# --- grading ------------------------------------------------------------------------------------------------
+
+
+def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
+    """What the checks of a lesson say of the notebook at `path`, exercise by exercise.
+
+    Test cells, and the files beside them, are those of the release, whatever became of the learner's. Raises
+    CheckingError where there is no notebook that can be read.
+    """
+    _readable(path)
+    verdicts, notebook = grade(lesson.notebook, path, lesson.notebook.parent)
+    said = {verdict["grade_id"]: verdict for verdict in verdicts}
+    cards = {_grade_id(cell): _card(cell) for cell in notebook.cells}
+    return [_result(exercise, said[exercise.test], cards.get(exercise.test, "")) for exercise in lesson.exercises]
+
+
+def _result(exercise: Exercise, said: dict[str, Any], shown: str) -> Result:
+    points, max_points = said["points"], said["max_points"]
+    state = GRADERS_WORDS.get(said["state"], said["state"])
+    if 0 < points < max_points:
+        state = PARTIAL
+    return Result(exercise, state, points, max_points, said["message"], said["misconception"], shown)
+
+
+def record(results: list[Result]) -> None:
+    """Keeps what was found in the learner's progress, in the words that a check has."""
+    for result in results:
+        state = result.state if result.state in set(State) else State.WRONG if result.state == PARTIAL else State.ERROR
+        progress.record(
+            "check",
+            result.exercise.name,
+            lesson=result.exercise.lesson,
+            state=state,
+            points=result.points,
+            note=result.misconception or "",
+        )
+
+
+def _grade_id(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _shown(cell: NotebookNode) -> dict[str, Any]:
+    """What the last card of a cell's check was displayed as, by MIME type; nothing where it showed none."""
+    cards = [output.data for output in cell.get("outputs", []) if VERDICT_MIME in output.get("data", {})]
+    return dict(cards[-1]) if cards else {}
+
+
+def _card(cell: NotebookNode) -> str:
+    return str(_shown(cell).get("text/plain", ""))
+
+
+# --- without the instructor's grader ------------------------------------------------------------------------
+
+
+def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
+    """Grades as JupyterLab would run the notebook, save that experiments are passed over: for what is no Linux."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+
+    from course.scale import GRADING_VARIABLE
+
+    notebook = restored(nbformat.read(source, as_version=4), nbformat.read(submission, as_version=4))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shutil.copytree(files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            interrupt_on_timeout=True,
+            allow_errors=True,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
+            resources={"metadata": {"path": folder}},
+        )
+        with suppress(DeadKernelError):  # the tests that it did not reach say so
+            client.execute(env=os.environ | {GRADING_VARIABLE: "validate"})
+    return [_said(cell) for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")], notebook
+
+
+def restored(source: NotebookNode, submission: NotebookNode) -> NotebookNode:
+    """The learner's notebook with the released text in every cell that is not theirs; what they deleted comes last."""
+    given = {_grade_id(cell): cell for cell in source.cells if "nbgrader" in cell.metadata}
+    cells = []
+    for cell in submission.cells:
+        released = given.pop(_grade_id(cell), None)
+        if released is not None and not released.metadata.nbgrader.solution:
+            cells.append(released)
+            continue
+        cell.metadata.pop("nbgrader", None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        cells.append(cell)
+    submission.cells = cells + [cell for cell in given.values() if not cell.metadata.nbgrader.solution]
+    return submission
+
+
+def _said(cell: NotebookNode) -> dict[str, Any]:
+    """What a test cell that has run says: its card, else its error."""
+    grade_id, max_points = cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points
+    error = next((output for output in cell.outputs if output.output_type == "error"), None)
+    if card := _shown(cell).get(VERDICT_MIME):
+        points = 0.0 if error else min(card["points"], max_points)
+        state, message, misconception = card["state"], card["message"], card["misconception"]
+    else:
+        points, misconception = 0.0, None
+        if error is None:
+            state, message = "crashed", _("The kernel ended before this test was done.")
+        elif error.ename == "KeyboardInterrupt":
+            state, message = "too slow", _("It was still running after {n} s.").format(n=CELL_SECONDS)
+        else:
+            state, message = "error", f"{error.ename}: {error.evalue}"
+    return {
+        "grade_id": grade_id,
+        "state": state,
+        "points": points,
+        "max_points": max_points,
+        "message": message,
+        "misconception": misconception,
+    }
+
+
+# --- what is shown ------------------------------------------------------------------------------------------
+
+
+def shown(lesson: Lesson, results: list[Result], path: Path) -> RenderableType:
+    """The results for a terminal: a row an exercise, the card of the first that is not right, and where to go next."""
+    worst = next((result for result in results if not result.right), None)
+    rows: list[RenderableType] = [Text.assemble((_title(lesson), "bold")), "", _table(results), ""]
+    if worst is not None:
+        rows += [Text(_("The first to mend is {name}:").format(name=worst.exercise.name), "bold")]
+        rows += [_lines(worst.card.partition("\n")[2] or worst.message), ""]
+    return Group(*rows, Text(_next_step(lesson, worst, path)))
+
+
+def as_json(lesson: Lesson, results: list[Result], path: Path) -> dict[str, Any]:
+    """The results for a script."""
+    return {
+        "lesson": lesson.name,
+        "notebook": str(path),
+        "right": all(result.right for result in results),
+        "points": sum(result.points for result in results),
+        "max_points": sum(result.max_points for result in results),
+        "exercises": [asdict(result) | {"exercise": result.exercise.name} for result in results],
+    }
+
+
+def _title(lesson: Lesson) -> str:
+    return f"{lesson.name.partition('-')[0]} · {lesson.title}"
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=True)
+    for _column in range(3):
+        table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    for result in results:
+        look, style = LOOKS[result.state], STYLES.get(result.state, "red")
+        points = _("{points:g} of {most:g}").format(points=result.points, most=result.max_points)
+        table.add_row(Text(look.mark, style), Text(result.exercise.name), Text(_(look.word), style), points)
+    right = sum(result.right for result in results)
+    points, most = (sum(getattr(result, field) for result in results) for field in ("points", "max_points"))
+    table.add_row()
+    table.add_row(
+        "",
+        Text(_("{right} of {all} right").format(right=right, all=len(results)), "bold"),
+        Text(_("points"), "bold", justify="right"),
+        Text(_("{points:g} of {most:g}").format(points=points, most=most), "bold"),
+    )
+    return table
+
+
+def _lines(card: str) -> Table:
+    """A card's lines below its first, each behind its mark, where a long one goes on below itself."""
+    table = Table.grid(padding=(0, 1), pad_edge=True)
+    for line in map(str.strip, card.splitlines()):
+        mark, _space, text = line.partition(" ")
+        table.add_row(*(map(Text, (mark, text) if len(mark) == 1 else ("", line))))
+    return table
+
+
+def _next_step(lesson: Lesson, worst: Result | None, path: Path) -> str:
+    if worst is not None:
+        return _("Mend it in {path}, save, and check again. For a hint: course hint {name}").format(
+            path=path, name=worst.exercise.name
+        )
+    later = [other for other in catalogue.lessons() if other.name > lesson.name]
+    if not later:
+        return _("Everything is right, and this was the last lesson.")
+    return _("Everything is right. Next comes {title}: course lab").format(title=_title(later[0]))
