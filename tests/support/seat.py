@@ -17,6 +17,7 @@ import psutil
 from jupyter_server.serverapp import list_running_servers
 from nbformat import NotebookNode
 
+import course
 from browser import Seen, watch
 
 TOKEN = "learner"
@@ -77,6 +78,7 @@ class Seat:
         }
         guarded = os.pathsep.join([str(self.home / "guard"), *filter(None, [os.environ.get("PYTHONPATH")])])
         inherited = {k: v for k, v in os.environ.items() if k not in ("COURSE_SCALE", "NBGRADER_EXECUTION")}
+        inherited["JUPYTER_CONFIG_PATH"] = str(Path(course.__file__).with_name("jupyter"))
         return inherited | {k: str(self.home / v) for k, v in places.items()} | {"PYTHONPATH": guarded}
 
     @property
@@ -98,12 +100,13 @@ def _variable(process: psutil.Process, name: str, folder: Path) -> bool:
 
 
 @contextmanager
-def taken(home: Path, nbgrader_config: str = "") -> Iterator[Seat]:
-    """A seat in an empty folder, JupyterLab at work; at the end nothing of it runs."""
+def taken(home: Path, nbgrader_config: str = "{}") -> Iterator[Seat]:
+    """A seat in an empty folder, JupyterLab at work, nbgrader's settings as JSON; at the end nothing of it runs."""
     seat = Seat(home)
-    for path, text in {"guard/sitecustomize.py": GUARD, "jupyter/config/nbgrader_config.py": nbgrader_config}.items():
+    for path, text in {"guard/sitecustomize.py": GUARD, "jupyter/config/nbgrader_config.json": nbgrader_config}.items():
         (home / path).parent.mkdir(parents=True)
         (home / path).write_text(text)
+    _try_guard(seat)
     with (home / "server.log").open("w") as log:
         server = psutil.Popen(
             [sys.executable, "-m", "course.cli", "lab", str(seat.copy), *OPTIONS],
@@ -120,6 +123,13 @@ def taken(home: Path, nbgrader_config: str = "") -> Iterator[Seat]:
         for process in left:
             process.kill()
     assert left == [], "JupyterLab has ended, and these go on"
+
+
+def _try_guard(seat: Seat) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 9))"  # nobody's address (RFC 5737)
+    tried = subprocess.run([sys.executable, "-c", code], env=seat.environment, capture_output=True, text=True)
+    assert "a test tried to reach 192.0.2.1" in tried.stderr
+    (seat.home / "outside.txt").unlink()
 
 
 def _answering(server: psutil.Popen, home: Path, seconds: float = 120) -> str:
@@ -148,9 +158,16 @@ SHOW = f"""(index) => {{
     const notebook = {PANEL}.content;
     notebook.deselectAll();
     notebook.activeCellIndex = index;
+    notebook.mode = "command";
+    notebook.activate();
     return notebook.scrollToItem(index, "smart");
 }}"""
-RAN = """([prompt, before]) => /^\\[\\d+\\]:$/.test(prompt.innerText.trim()) && prompt.innerText !== before"""
+ACTIVE = f"() => {PANEL}.content.activeCellIndex"
+COUNT = f"() => {PANEL}.content.activeCell.model.executionCount"
+RAN = f"""([index, before]) => {{
+    const {{executionCount, executionState}} = {PANEL}.content.widgets[index].model;
+    return executionCount && executionCount !== before && executionState === "idle";
+}}"""
 
 
 @dataclass(frozen=True)
@@ -162,7 +179,7 @@ class Notebook:
     seen: Seen
 
     def cell(self, which: int | str) -> Any:
-        """The cell, scrolled to and active."""
+        """The cell, scrolled to and active; the keyboard commands the notebook."""
         index = self.page.evaluate(FIND, which) if isinstance(which, str) else which
         assert index >= 0, f"There is no cell {which} in {self.path.name}."
         self.page.evaluate(SHOW, index)
@@ -180,20 +197,20 @@ class Notebook:
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(text)
 
-    def run(self, which: int | str, keys: str = "Control+Enter") -> Any:
+    def run(self, which: int | str) -> Any:
         """Runs a cell, and gives where its output is."""
-        cell = self.edit(which)
+        cell = self.cell(which)
         with self.running(which):
-            self.page.keyboard.press(keys)
+            self.page.keyboard.press("Control+Enter")
         return cell.locator(".jp-Cell-outputArea")
 
     @contextmanager
     def running(self, which: int | str) -> Iterator[Any]:
         """What is done in the block makes the cell run; waits until it has."""
-        prompt = self.cell(which).locator(".jp-InputPrompt")
-        before = prompt.inner_text()
+        self.cell(which)
+        index, before = self.page.evaluate(ACTIVE), self.page.evaluate(COUNT)
         yield
-        self.page.wait_for_function(RAN, arg=[prompt.element_handle(), before])
+        self.page.wait_for_function(RAN, arg=[index, before])
 
     def saved(self) -> NotebookNode:
         """Saves, and gives what is on the disk then."""
@@ -201,20 +218,18 @@ class Notebook:
         self.page.wait_for_function(f"() => !{PANEL}.context.model.dirty")
         return nbformat.read(self.path, as_version=4)
 
-    def reopen(self) -> None:
-        """Loads the page again; the kernel goes on."""
-        self.page.reload()
-        self.page.wait_for_function(IDLE)
-
     def theme(self, name: str) -> None:
         """Changes JupyterLab's theme, as its settings menu does."""
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
         self.page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
-    def text(self, which: int | str) -> str:
-        """What the cell holds."""
-        self.cell(which)
-        return self.page.evaluate(f"{PANEL}.content.activeCell.model.sharedModel.source")
+    def try_out(self, text: str) -> Any:
+        """Runs a text in a new cell below the active one, and gives where its output is."""
+        index = self.page.evaluate(ACTIVE)
+        self.cell(index)
+        self.page.keyboard.press("b")
+        self.write(index + 1, text)
+        return self.run(index + 1)
 
 
 def open_notebook(context: Any, seat: Seat, name: str) -> Notebook:
