@@ -15,7 +15,7 @@ NOT_TRIED = _(
     "solution all the same, ask once more: `{again}`."
 )
 
-REASON = re.compile(r"^ *# Why: (.+(?:\n *# .+)*)\n", re.MULTILINE)
+REASON = re.compile(r"^ *# Why: (.+(?:\n *# .+)*)\n+", re.MULTILINE)
 
 
 class NoSolution(Exception):
@@ -47,9 +47,10 @@ def find(exercise: Exercise) -> Solution:
 
     cell = next(cell for cell in source_notebook(folder).cells if cell.id == exercise.cell)
     text = "\n".join(line for line in cell.source.splitlines() if not line.strip().startswith("### "))
-    why = REASON.search(text)
+    code = _without_docstring(text, exercise.name)
+    why = REASON.search(code)
     return Solution(
-        code=_without_docstring(REASON.sub("", text), exercise.name),
+        code=REASON.sub("", code, count=1),
         why=re.sub(r"\s*\n *# ", " ", why[1]) if why else "",
     )
 
@@ -58,5 +59,5 @@ def _without_docstring(text: str, name: str) -> str:
     lines = text.splitlines()
     function = next(node for node in ast.parse(text).body if getattr(node, "name", None) == name)
     documented = function.body[0]  # type: ignore[attr-defined]
-    del lines[documented.lineno - 1 : documented.end_lineno]
-    return "\n".join(lines).strip()
+    body = "\n".join(lines[documented.end_lineno :]).strip("\n")
+    return "\n".join([*lines[: documented.lineno - 1], body])

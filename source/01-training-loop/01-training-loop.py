@@ -205,6 +205,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     tensor(10000.)
     """
     ### BEGIN SOLUTION
+    # Why: Less its maximum, each row's largest logit is 0: no `exp` overflows, and the sum under
+    # the logarithm is at least 1. No probability is ever formed, so none can be rounded to 0.
     z = logits - logits.max(dim=1, keepdim=True).values
     rows = torch.arange(len(z), device=z.device)
     return (z.exp().sum(dim=1).log() - z[rows, targets]).mean()
@@ -378,10 +380,13 @@ def gradient_check(f: Callable[[Tensor], Tensor], x: Tensor) -> float:
     3.0
     """
     ### BEGIN SOLUTION
+    # Why: Each entry steps up and down by itself, so the bend of `f`
+    # cancels, and 1e-5 lies in the valley between bend and rounding.
+    # Autograd gets a copy and writes into no `.grad`: `x` stays as it came.
     own = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(f(own), own)
     h, largest = 1e-5, 0.0
-    flat = x.detach().clone().reshape(-1)
+    flat = x.detach().reshape(-1)
     with torch.no_grad():
         for i, slope in enumerate(gradient.reshape(-1).tolist()):
             step = torch.zeros_like(flat)
@@ -516,6 +521,9 @@ def sgd_step(params: list[Tensor], lr: float, momentum: float, buffers: list[Ten
     (tensor([-1.5000,  7.0000], requires_grad=True), tensor([ 15., -30.]))
     """
     ### BEGIN SOLUTION
+    # Why: `mul_`, `add_` and `sub_` write into the tensors that the network
+    # and the caller hold; `p = p - lr * v` would make new ones that nobody
+    # looks at. `no_grad` keeps the step out of what is differentiated.
     with torch.no_grad():
         for p, v in zip(params, buffers, strict=True):
             if p.grad is not None:
@@ -662,6 +670,9 @@ def train_epoch(
     0.25
     """
     ### BEGIN SOLUTION
+    # Why: Gradients add up until they are cleared, so each batch clears
+    # first. And a batch's mean counts once for each of its examples:
+    # otherwise those of a short last batch weigh more than all others.
     model.train()
     total, count = 0.0, 0
     for inputs, targets in loader:
@@ -908,6 +919,9 @@ def evaluate(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> float
     (0.6667, True)
     """
     ### BEGIN SOLUTION
+    # Why: Right answers and examples are counted over all batches and
+    # divided once, so a short last batch weighs what it should. The
+    # mode is noted before it is changed: only so can it be given back.
     was_training = model.training
     model.eval()
     right = count = 0

@@ -158,6 +158,9 @@ def stratified_split(
     ([3, 7, 7, 7, 7, 7, 7, 7, 7], [3, 7, 7])
     """
     ### BEGIN SOLUTION
+    # Why: Each split gets its one first; every further example goes
+    # where most is missing. So the counts add up to the class by
+    # themselves, and no rounding can leave a small class out of a split.
     splits: list[list[int]] = [[] for _ in fractions]
     for label in labels.unique():
         places = torch.where(labels == label)[0]
@@ -234,6 +237,8 @@ def n_per_class(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
     [3, 3, 7, 7]
     """
     ### BEGIN SOLUTION
+    # Why: The draw is made within each class; one over all examples may miss some. The first `n` of
+    # a shuffled list are `n` different examples, which `n` single draws with `randint` need not be.
     rows = []
     for label in labels.unique():
         places = torch.where(labels == label)[0]
@@ -325,6 +330,8 @@ def normalisation_stats(train_images: Tensor) -> tuple[Tensor, Tensor]:
     ([2.0], torch.Size([1]))
     """
     ### BEGIN SOLUTION
+    # Why: Everything but the channel is averaged over at once. The mean of each image's own
+    # `std` would be too small: it does not see how much the images differ from one another.
     return train_images.mean(dim=(0, 2, 3)), train_images.std(dim=(0, 2, 3))
     ### END SOLUTION
 
@@ -511,6 +518,9 @@ def learning_curve(
     torch.Size([2, 3])
     """
     ### BEGIN SOLUTION
+    # Why: One shuffle per seed is cut at each size, so a larger set holds
+    # the smaller ones and along a curve only the size changes. The model is
+    # fresh each time: one fitted before has seen more than `size` examples.
     (train_x, train_y), (test_x, test_y) = data
     accuracy = torch.zeros(len(sizes), len(seeds), dtype=torch.float64)
     for i, size in enumerate(sizes):
@@ -783,9 +793,11 @@ def transfer_gain(
     (0.07, 0.004, 0.136)
     """
     ### BEGIN SOLUTION
-    differences = torch.as_tensor(pretrained, dtype=torch.float64) - torch.as_tensor(
-        scratch, dtype=torch.float64
-    )
+    # Why: Entry `j` of both has the same seed: what was lucky about it
+    # stands in both and cancels in the difference. So the spread is
+    # that of the differences, and `t` makes up for how few they are.
+    a, b = (torch.as_tensor(one, dtype=torch.float64) for one in (pretrained, scratch))
+    differences = a - b
     n = len(differences)
     gain = differences.mean().item()
     half = float(stats.t.ppf(0.975, n - 1)) * differences.std().item() / n**0.5

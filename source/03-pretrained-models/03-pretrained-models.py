@@ -105,6 +105,8 @@ def choose_model(cards: list[dict[str, Any]], task: str, budget: float) -> str:
     'net'
     """
     ### BEGIN SOLUTION
+    # Why: Sift first, then take the best: the most accurate of all may be too large or made
+    # for another task. And `==`, not `in`, since "image" stands inside "image classification".
     fitting = [
         card
         for card in cards
@@ -237,6 +239,9 @@ def preprocess_for(card: dict[str, Any]) -> Callable[[Tensor], Tensor]:
     tensor([-1., -1.,  1.])
     """
     ### BEGIN SOLUTION
+    # Why: `mean` and `std` stand in the network's order, so the channels
+    # are turned round before `mean` is subtracted. The card is read
+    # once, outside: each function that is made keeps its own values.
     size = card["size"]
     mean, std = (
         torch.tensor(card[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std")
@@ -386,13 +391,13 @@ def load_checked(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
     [7.0, 8.0]
     """
     ### BEGIN SOLUTION
+    # Why: `^` gives the keys that only one side has, missing and unexpected
+    # alike. Shapes are compared because `copy_` would stretch `(1,)` to `(10,)`.
+    # All of it comes before the first copy: a refusal leaves the model whole.
     wanted = model.state_dict()
-    wrong = list(wanted.keys() ^ state_dict.keys())
-    wrong += [
-        key
-        for key in wanted.keys() & state_dict.keys()
-        if wanted[key].shape != state_dict[key].shape
-    ]
+    wrong = wanted.keys() ^ state_dict.keys()
+    shared = wanted.keys() & state_dict.keys()
+    wrong |= {key for key in shared if wanted[key].shape != state_dict[key].shape}
     if wrong:
         raise ValueError(f"missing, unexpected or of another shape: {', '.join(sorted(wrong))}")
     with torch.no_grad():
@@ -499,6 +504,9 @@ def replace_head(model: nn.Module, num_classes: int) -> nn.Module:
     torch.Size([2, 3])
     """
     ### BEGIN SOLUTION
+    # Why: Each family calls its last layer something else, so its place is
+    # looked up and its inputs are asked of the old layer. Inception has a
+    # second head: forgotten, it pulls the backbone towards the old classes.
     places = {
         models.VGG: ["classifier.6"],
         models.ResNet: ["fc"],
@@ -598,6 +606,9 @@ def extract_features(
             [0., 0.]]), tensor([4, 5, 6]))
     """
     ### BEGIN SOLUTION
+    # Why: Features and labels come from one pass, since the next pass
+    # of a shuffling loader has another order. Eval mode makes one
+    # picture one point, and `no_grad` lets each batch's graph go.
     was_training = model.training
     model.eval()
     features, labels = [], []
@@ -689,6 +700,9 @@ def linear_probe(features: Tensor, labels: Tensor, l2: float) -> nn.Linear:
     tensor([0, 1])
     """
     ### BEGIN SOLUTION
+    # Why: Standardised features make a round valley, which LBFGS gets down
+    # in few steps. At the end scale and shift move into the layer, so it
+    # takes raw features. A feature without spread is divided by 1, not by 0.
     x = features.detach().double()
     mean, std = x.mean(dim=0), x.std(dim=0)
     std[std <= 1e-9 * (1 + mean.abs())] = 1

@@ -305,6 +305,9 @@ def freeze(model: nn.Module, except_for: Sequence[str]) -> None:
     ['body.bias', 'head.weight', 'head.bias']
     """
     ### BEGIN SOLUTION
+    # Why: Everything is closed first, so what was open before makes no
+    # difference. The dot leaves `head2` closed when `head` is named, and
+    # `remove_duplicate=False` shows a shared parameter under each of its names.
     model.requires_grad_(False)
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if any(name == listed or name.startswith(f"{listed}.") for listed in except_for):
@@ -348,10 +351,11 @@ def trainable_report(model: nn.Module) -> dict[str, int]:
     {'trainable': 14, 'frozen': 15, 'total': 29}
     """
     ### BEGIN SOLUTION
-    trainable = sum(
-        parameter.numel() for parameter in model.parameters() if parameter.requires_grad
-    )
-    total = sum(parameter.numel() for parameter in model.parameters())
+    # Why: `parameters()` gives each tensor once, in however many places
+    # it is used, and no buffers; `state_dict()` gets both wrong. What
+    # is not trainable is frozen, so one difference does for the rest.
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
     return {"trainable": trainable, "frozen": total - trainable, "total": total}
     ### END SOLUTION
 
@@ -416,6 +420,9 @@ def train_mode_keep_frozen_bn(model: nn.Module) -> None:
     [True, False, True, True]
     """
     ### BEGIN SOLUTION
+    # Why: `train()` comes first, the exceptions after it: so a BatchNorm
+    # that an earlier call put into eval mode, and that is trainable by now,
+    # wakes up. `isinstance` also finds what libraries derive from BatchNorm.
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and not any(
@@ -705,6 +712,8 @@ def build_optimizer(
     [(2, 3), (2,)]
     """
     ### BEGIN SOLUTION
+    # Why: What an optimizer does not hold, it cannot move. A frozen parameter in its hands is
+    # safe only while `.grad` is `None`: if zeros stand there, weight decay moves it all the same.
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.SGD(trainable, lr=lr, weight_decay=weight_decay, momentum=momentum)
     ### END SOLUTION
@@ -756,6 +765,8 @@ def unfreeze_to(model: nn.Module, stage: str) -> None:
     ['body.weight', 'body.bias', 'head.weight', 'head.bias']
     """
     ### BEGIN SOLUTION
+    # Why: One walk from input to output, with a flag that turns once. Every child is set, to
+    # `False` as well as to `True`, so what was frozen before the call makes no difference.
     reached = False
     for name, child in model.named_children():
         reached = reached or name == stage

@@ -206,6 +206,9 @@ def lr_range_test(
     [[0.0], [0.0]]
     """
     ### BEGIN SOLUTION
+    # Why: The ruin happens to a copy, which has parameters, buffers and
+    # modes of its own, so there is nothing to put back. A `state_dict()`
+    # kept for later would hold the very tensors that the steps change.
     trial = copy.deepcopy(model).train()
     optimizer = torch.optim.SGD(trial.parameters(), lr=0.0)
     losses = []
@@ -310,6 +313,9 @@ def warmup_cosine(step: int, warmup: int, total: int) -> float:
     [1.0, 0.5, 0.0]
     """
     ### BEGIN SOLUTION
+    # Why: With `<`, the step at `warmup` belongs to the cosine, which
+    # begins at exactly 1; and without a warm-up nothing is divided by 0.
+    # `share` runs from 0 to 1 over what is left, so the end is exactly 0.
     if step < warmup:
         return step / warmup
     share = (step - warmup) / (total - warmup)
@@ -455,6 +461,9 @@ def clip_gradients(params: Iterable[nn.Parameter], max_norm: float) -> None:
     [0.8, 0.0, 0.6]
     """
     ### BEGIN SOLUTION
+    # Why: One norm over all entries and one factor for all of them: the step
+    # gets shorter and keeps its direction. The list comes first, because a
+    # generator can be gone through only once and the gradients are needed twice.
     gradients = [p.grad for p in params if p.grad is not None]
     norm = math.sqrt(sum(g.square().sum().item() for g in gradients))
     if norm > max_norm:
@@ -560,6 +569,8 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     0.0 [(3,), (3,), (3,)]
     """
     ### BEGIN SOLUTION
+    # Why: Biases and the parameters of norm layers have one dimension, the weights that are to
+    # decay have two or more. The shape tells them apart, and no layer's name has to be believed.
     decaying = [p for p in model.parameters() if p.ndim >= 2]
     spared = [p for p in model.parameters() if p.ndim < 2]
     return [
@@ -652,20 +663,17 @@ def layer_lr_groups(model: nn.Module, base_lr: float, decay: float) -> list[dict
     0.8 [(2, 3), (2,)]
     """
     ### BEGIN SOLUTION
+    # Why: A dictionary holds each parameter once, shared or not, and it starts
+    # with all of the model's, so none is left out. The layers are counted from
+    # the head, which has depth 0; those without parameters do not count.
     layers = [child for child in model.children() if any(True for _ in child.parameters())]
-    grouped: set[int] = set()
-
-    def not_grouped(module: nn.Module) -> list[nn.Parameter]:
-        fresh = [p for p in module.parameters() if id(p) not in grouped]
-        grouped.update(id(p) for p in fresh)
-        return fresh
-
-    groups = [
-        {"params": not_grouped(layer), "lr": base_lr * decay ** (len(layers) - number)}
-        for number, layer in enumerate(layers, start=1)
-    ]
-    own = not_grouped(model)
-    return [*groups, {"params": own, "lr": base_lr}] if own else groups
+    rates = dict.fromkeys(model.parameters(), base_lr)
+    for depth, layer in enumerate(reversed(layers)):
+        rates |= dict.fromkeys(layer.parameters(), base_lr * decay**depth)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter, rate in rates.items():
+        groups.setdefault(rate, []).append(parameter)
+    return [{"params": params, "lr": lr} for lr, params in groups.items()]
     ### END SOLUTION
 
 
@@ -737,6 +745,8 @@ def unfreeze_schedule(epoch: int, stages: list[str]) -> list[str]:
     ['stem', 'body', 'head']
     """
     ### BEGIN SOLUTION
+    # Why: The first open stage is counted from the front and stops at 0. A negative place
+    # would be counted from the back, and late epochs would close again what is open.
     first = max(0, len(stages) - 1 - epoch)
     return stages[first:]
     ### END SOLUTION

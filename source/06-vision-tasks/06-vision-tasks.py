@@ -153,6 +153,9 @@ def mixup(
     True
     """
     ### BEGIN SOLUTION
+    # Why: Torch's own `Beta` draws from the global generator; the inverse of
+    # its distribution turns one number of ours into a Beta draw. Pictures and
+    # targets get one share and one order, or a target tells of another picture.
     u = torch.rand((), generator=generator).item()
     share = float(stats.beta.ppf(u, alpha, alpha))
     order = torch.randperm(len(images), generator=generator)
@@ -314,6 +317,8 @@ def flip_with_boxes(image: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     ([3.0, 2.0, 1.0, 0.0], [[2.5, 0.5, 4.0, 2.0]])
     """
     ### BEGIN SOLUTION
+    # Why: In the mirror a right edge is a left edge, so the new `x1` comes from the old `x2`.
+    # There is no 1 to subtract: `x` is where an edge lies between pixels, not the number of one.
     width = image.shape[-1]
     x1, y1, x2, y2 = boxes.unbind(dim=1)
     return image.flip(-1), torch.stack([width - x2, y1, width - x1, y2], dim=1)
@@ -389,6 +394,9 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     [0.5, 0.143, 0.0]
     """
     ### BEGIN SOLUTION
+    # Why: A column of N boxes meets a row of M, and broadcasting makes
+    # the table. `clamp` comes before the product: boxes apart in both
+    # directions have two negative sides, and their product is positive.
     begin = torch.maximum(a[:, None, :2], b[None, :, :2])
     end = torch.minimum(a[:, None, 2:], b[None, :, 2:])
     overlap = (end - begin).clamp(min=0).prod(dim=2)
@@ -666,6 +674,8 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     [3, 0, 2]
     """
     ### BEGIN SOLUTION
+    # Why: The best is compared only with what is still left, so a box that was dropped suppresses
+    # nobody. Each round keeps the best of the rest: the answer comes out by falling score.
     order = scores.argsort(descending=True)
     kept = []
     while len(order):
@@ -839,6 +849,9 @@ def masked_pixel_loss(logits: Tensor, mask: Tensor, ignore_index: int) -> Tensor
     0.371
     """
     ### BEGIN SOLUTION
+    # Why: What does not count is taken out before the mean: times 0,
+    # it would still be in the divisor. With the classes last, one mask
+    # picks from logits and labels alike, over the whole batch at once.
     counted = mask != ignore_index
     return F.cross_entropy(logits.movedim(1, -1)[counted], mask[counted])
     ### END SOLUTION
@@ -917,6 +930,9 @@ def dice(pred: Tensor, target: Tensor) -> float:
     0.571
     """
     ### BEGIN SOLUTION
+    # Why: As `bool`, whatever dtypes came in, `&` means in both and
+    # `sum` counts pixels. Those outside both masks are counted
+    # nowhere, so a large background cannot make a bad mask look good.
     a, b = pred.bool(), target.bool()
     return (2 * (a & b).sum() / (a.sum() + b.sum())).item()
     ### END SOLUTION

@@ -155,6 +155,8 @@ def collate(batch: list[dict], pad_id: int, side: str) -> dict[str, Tensor]:
     ([[7, 9], [9, 8]], [[1, 1], [0, 1]], [3, 0])
     """
     ### BEGIN SOLUTION
+    # Why: The mask is made from the lengths and not read off the ids, since a real token
+    # may have the id of the padding. `+` makes new lists, so the batch stays as it came.
     longest = max(len(text["input_ids"]) for text in batch)
     rows, masks = [], []
     for text in batch:
@@ -215,6 +217,8 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     tensor([[2., 4.]])
     """
     ### BEGIN SOLUTION
+    # Why: The same weights stand above and below. Above, times 0, the padding drops out of the sum;
+    # below, their own sum is how many real tokens a text has, whatever length it was padded to.
     weights = mask.to(hidden.dtype).unsqueeze(-1)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
     ### END SOLUTION
@@ -606,6 +610,9 @@ def sequence_summary(hidden: Tensor, mask: Tensor, family: str) -> Tensor:
             [6.]])
     """
     ### BEGIN SOLUTION
+    # Why: Padded on the right, each row has its last real token at a place
+    # of its own, `mask.sum() - 1`. Rows and places side by side pick one
+    # vector a row; `hidden[:, places]` picks every place for every row.
     if family == "bert":
         return hidden[:, 0]
     if family == "xlnet":
@@ -822,6 +829,8 @@ def qa_windows(question: list[int], context: list[int], max_length: int, stride:
     {'input_ids': [1, 2, 13, 14, 15], 'offset': 3}
     """
     ### BEGIN SOLUTION
+    # Why: The stride is what two windows share, so the next begins `room - stride` further on.
+    # We stop at the first window that reaches the end: one more would lie wholly inside it.
     room = max_length - len(question)
     windows, begin = [], 0
     while True:
@@ -885,6 +894,8 @@ def best_span(
     (0, 3)
     """
     ### BEGIN SOLUTION
+    # Why: Start and end are chosen as a pair. The best of each alone may be in the wrong order,
+    # too far apart, or in the question; here only pairs that are allowed are there to choose from.
     start, end = start_logits.tolist(), end_logits.tolist()
     inside = [place for place, offset in enumerate(offsets) if offset is not None]
     pairs = [(i, j) for i in inside for j in inside if 0 <= j - i < max_answer]
@@ -940,6 +951,9 @@ def exact_match_and_f1(prediction: str, references: list[str]) -> tuple[float, f
     """
 
     ### BEGIN SOLUTION
+    # Why: `&` of two `Counter`s keeps a word as often as both have it; a
+    # set would count it once. Punctuation goes first, or the `a` of
+    # `a-team` is taken for an article; `\b` leaves the `an` in `another`.
     def words(text: str) -> list[str]:
         plain = "".join(one for one in text.lower() if one not in string.punctuation)
         return re.sub(r"\b(a|an|the)\b", " ", plain).split()

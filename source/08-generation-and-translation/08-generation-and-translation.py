@@ -266,6 +266,9 @@ def causal_loss(logits: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
     1.3863
     """
     ### BEGIN SOLUTION
+    # Why: Position t predicts token t + 1: the last logits have no token,
+    # the first token no logits. The mask says what counts, since an end
+    # token may have the padding's id; `cross_entropy` passes over -100.
     labels = input_ids.masked_fill(mask == 0, -100)
     return F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:])
     ### END SOLUTION
@@ -350,6 +353,9 @@ def perplexity(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> flo
     5.0
     """
     ### BEGIN SOLUTION
+    # Why: A batch's mean times the number of its predicted tokens is its
+    # sum again; the sums are divided once, and `exp` comes last. Counted
+    # from column 1 on, since nothing predicts the first token of a row.
     was_training = model.training
     model.eval()
     total, count = 0.0, 0
@@ -518,6 +524,9 @@ def sample(
     tensor([1, 0])
     """
     ### BEGIN SOLUTION
+    # Why: In falling order, `before` is what all better tokens hold together.
+    # Cut where that reaches `top_p`, and the token that crosses the line stays;
+    # `cumsum` alone would drop it. `gather` turns a place back into a token.
     with torch.no_grad():
         probs = (model(ids)[:, -1] / temperature).softmax(dim=-1)
     probs, order = probs.sort(dim=-1, descending=True)
@@ -752,6 +761,9 @@ def shift_right(labels: Tensor, start_id: int) -> Tensor:
             [9, 6, 2]])
     """
     ### BEGIN SOLUTION
+    # Why: The start stands first and all else moves one along, so the
+    # last label falls off. `roll` would bring it round to the front:
+    # the decoder would read the end of the answer before it begins.
     shifted = torch.full_like(labels, start_id)
     shifted[:, 1:] = labels[:, :-1]
     return shifted
@@ -857,6 +869,9 @@ def bleu(
     0.0
     """
     ### BEGIN SOLUTION
+    # Why: Counts are added up over the corpus and divided once for each n,
+    # so a sentence too short for a 4-gram does no harm. `|` of `Counter`s
+    # keeps the most that any one reference has, and `&` clips to it.
 
     def grams(tokens: Sequence[str], n: int) -> Counter:
         return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
@@ -1029,6 +1044,9 @@ def beam_search(
     ('<s>', 'a', 'cat')
     """
     ### BEGIN SOLUTION
+    # Why: In one round all continuations are equally long, so their plain
+    # sums are compared, whichever prefix they continue. Only the finished
+    # differ in length: there, and only there, the penalty decides.
     beam, finished = [(start, 0.0)], []
     while beam:
         continued = []
