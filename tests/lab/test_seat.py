@@ -142,6 +142,7 @@ def test_from_the_stub_to_the_right_answer(lesson: Notebook, seat: Seat) -> None
     expect(head).to_contain_text("1 of 5 exercises, 5 of 20 points")
     expect(head).to_contain_text("Next: exercise 2")
     lesson.page.screenshot(path=PICTURES / "head.png")
+    expect(lesson.page.locator(".Toastify__toast")).to_have_count(0)  # JupyterLab asks for nothing, and offers nothing
     told = subprocess.run(
         [sys.executable, "-m", "course.cli", "progress", "--json"],
         env=seat.environment,
@@ -244,7 +245,9 @@ def test_a_widget_is_played_from_the_keyboard(lesson: Notebook) -> None:
     lesson.page.keyboard.press("ArrowRight")
     expect(knob).to_have_attribute("aria-valuetext", "0.55")
     expect(figure).not_to_have_attribute("src", before)
-    lesson.page.screenshot(path=PICTURES / "widget.png")
+    for theme in ("Dark", "Light"):
+        lesson.theme(f"JupyterLab {theme}")
+        lesson.page.screenshot(path=PICTURES / f"widget-{theme.lower()}.png")
 
 
 def test_nbgraders_validate_button_works(lesson: Notebook) -> None:

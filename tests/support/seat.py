@@ -106,6 +106,7 @@ def taken(home: Path, nbgrader_config: str = "{}") -> Iterator[Seat]:
     for path, text in {"guard/sitecustomize.py": GUARD, "jupyter/config/nbgrader_config.json": nbgrader_config}.items():
         (home / path).parent.mkdir(parents=True)
         (home / path).write_text(text)
+    (home / "user").mkdir()
     _try_guard(seat)
     with (home / "server.log").open("w") as log:
         server = psutil.Popen(
