@@ -22,7 +22,8 @@ from nbformat import NotebookNode
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from course import progress, release
+from course import release
+from course.learner import progress
 
 LESSON = "04-freezing"
 BUILD = Path("build", "demo")

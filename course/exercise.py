@@ -39,8 +39,9 @@ from typing import Any
 import torch
 from IPython.display import Markdown, display
 
-from course import catalogue, head, progress, scale, solutions
+from course import catalogue, head, scale, solutions
 from course.card import LOOKS, VERDICT_MIME, Outcome, Part, State, Verdict
+from course.learner import progress
 from course.locale import gettext as _
 
 __all__ = ["VERDICT_MIME", "Check", "Misconception", "NothingEarned", "State", "Wrong"]

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from IPython.display import display
 
-from course import catalogue, progress, scale
+from course import catalogue, scale
 from course.card import LOOKS
 from course.catalogue import Lesson
 from course.device import describe
+from course.learner import progress
+from course.learner.progress import Course, Standing
 from course.locale import gettext as _
 from course.locale import ngettext
-from course.progress import Course, Standing
 
 # The head that is shown in this kernel: its place in the notebook, and what it says.
 _shown: dict[str, Any] = {}

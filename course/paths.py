@@ -28,6 +28,11 @@ def nbgrader_config() -> Path:
     return home() / "nbgrader_config.py"
 
 
+def jupyter_settings() -> Path:
+    """JupyterLab's settings for learners: no news and no updates, which need a network, and warm kernels."""
+    return Path(__file__).resolve().parent / "jupyter"
+
+
 def beside(lesson: str) -> None:
     """Makes a lesson's checks importable where its notebook stands without them, as it does when opened in Colab."""
     given = release() / lesson

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from course import kernels, paths
+from course import paths
 from course.cli import check, completion, doctor, progress, release, workspace
 from course.cli.group import Course
 from course.locale import gettext as _
@@ -61,7 +61,7 @@ def lab(options: tuple[str, ...]) -> None:
     On Linux, notebooks start as forks of one process that has imported PyTorch and the rest already, so that a lesson
     opens in a second. COURSE_WARM=0 in the environment switches that off.
     """
-    from course.workspace import WorkspaceError, prepare
+    from course.learner.workspace import WorkspaceError, prepare
 
     named = bool(options) and not options[0].startswith("-")
     folder = Path(options[0] if named else paths.WORKSPACE)
@@ -72,7 +72,9 @@ def lab(options: tuple[str, ...]) -> None:
     for sentence in said:
         click.echo(sentence)
     click.echo(_("The lessons are in {folder}.").format(folder=folder))
-    _become([sys.executable, "-m", "jupyterlab", kernels.SERVER_OPTION, *options[named:]], folder)
+    settings = [os.environ.get("JUPYTER_CONFIG_PATH"), str(paths.jupyter_settings())]  # the learner's own come first
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, settings))
+    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
 
 
 def _become(command: list[str], folder: Path) -> None:

@@ -38,8 +38,8 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
 
     Exit code 0 if everything is right, else 1.
     """
-    from course import checking
     from course.cli.terminal import console, waiting
+    from course.learner import checking
 
     here = Path.cwd()
     try:

@@ -24,7 +24,7 @@ def doctor(as_json: bool) -> None:
 
     Exit code 0 if all that the lessons need is here, else 1.
     """
-    from course.doctor import State, findings, shown
+    from course.learner.doctor import State, findings, shown
 
     try:
         from course.cli.terminal import console

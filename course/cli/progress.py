@@ -43,8 +43,8 @@ def show_progress(as_json: bool, hint_cost: float, solution_cost: float) -> None
 
     Nothing is changed. All of it is read from one small file of yours; who deletes that begins anew.
     """
-    from course import overview, progress
     from course.cli.terminal import console
+    from course.learner import overview, progress
 
     course = progress.load()
     if as_json:
@@ -72,8 +72,9 @@ def hint(exercise: Exercise, number: int | None) -> None:
     """
     from rich.markdown import Markdown
 
-    from course import catalogue, progress
+    from course import catalogue
     from course.cli.terminal import console
+    from course.learner import progress
 
     hints = catalogue.hints(exercise)
     if number is None:
@@ -98,8 +99,9 @@ def solution(exercise: Exercise, yes: bool) -> None:
     """
     from rich.markdown import Markdown
 
-    from course import progress, solutions
+    from course import solutions
     from course.cli.terminal import console
+    from course.learner import progress
 
     try:
         found = solutions.find(exercise)

@@ -34,8 +34,8 @@ def reset(lesson: Lesson | Exercise, exercise: Exercise | None, yes: bool, folde
       course reset 4 freeze    the cell of freeze, and no other
       course reset 4           all of lesson 04; 04-freezing and freezing mean the same
     """
-    from course import progress, resetting
-    from course.workspace import WorkspaceError, find
+    from course.learner import progress, resetting
+    from course.learner.workspace import WorkspaceError, find
 
     if isinstance(lesson, Exercise):
         exercise = exercise or lesson
@@ -79,8 +79,8 @@ def submit(lesson: Lesson | Exercise | None, student: str | None, archive: bool,
     You get a receipt, with the time and the hash of each file. You can hand in as often as you like, solved or not.
     Files larger than 20 MiB are left out, and said to be.
     """
-    from course import checking, progress, submitting
-    from course.workspace import WorkspaceError, find
+    from course.learner import checking, progress, submitting
+    from course.learner.workspace import WorkspaceError, find
 
     try:
         place = find(folder)

@@ -4,9 +4,9 @@
                          └─ fork ── kernel of a notebook
                          └─ fork ── kernel of another
 
-`course lab` makes this package an extension of its Jupyter server. Loaded, it starts the warm process, which imports
-while JupyterLab itself starts, and makes :class:`~course.kernels.provisioner.WarmProvisioner` the way in which the
-server starts kernels. Where a kernel cannot be forked it is started as ever, and the server's log says why, once.
+`course lab` makes this package an extension of its Jupyter server, in course/jupyter. Loaded, it starts the warm process,
+which imports while JupyterLab itself starts, and makes :class:`~course.kernels.provisioner.WarmProvisioner` the way in
+which the server starts kernels. Where one cannot be forked it is started as ever, and the server's log says why, once.
 `COURSE_WARM=0` switches it off.
 """
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PROVISIONER = "course-warm"  # its entry point, in the group jupyter_client.kernel_provisioners
 SWITCH = "COURSE_WARM"
-SERVER_OPTION = f"--ServerApp.jpserver_extensions={__name__}=True"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

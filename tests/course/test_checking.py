@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course import catalogue, checking, cli, demo, paths, progress, release
+from course import catalogue, cli, demo, paths, release
 from course.catalogue import Exercise, Lesson
-from course.workspace import prepare
+from course.learner import checking, progress
+from course.learner.workspace import prepare
 
 LESSON = catalogue.find_lesson("04-freezing")
 SOLVED, HALF, UNTOUCHED = (demo.SUBMISSIONS[name][0] for name in ("ada-solved", "ben-half", "cleo-untouched"))
@@ -261,7 +262,7 @@ def test_only_the_command_line_knows_the_grader() -> None:
     """And it starts without torch, which takes seconds to import."""
     code = """
         import sys
-        import course.checking, course.cli, course.doctor
+        import course.learner.checking, course.cli, course.learner.doctor
         print(sorted({"autograder", "torch", "numpy", "nbformat", "nbclient", "nbgrader"} & set(sys.modules)))
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]

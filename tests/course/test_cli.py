@@ -16,8 +16,9 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from course import catalogue, cli, kernels, paths, progress
-from course.workspace import prepare
+from course import catalogue, cli, paths
+from course.learner import progress
+from course.learner.workspace import prepare
 
 LESSON = "01-halving"
 TEXT = """\
@@ -117,15 +118,17 @@ def test_lab_copies_and_starts_jupyterlab(course: Path, tmp_path: Path, monkeypa
     run("release")
     started: list[tuple[list[str], Path]] = []
     monkeypatch.setattr(cli, "_become", lambda command, folder: started.append((command, folder)))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "of-the-learner")
     folder = tmp_path / "my lessons"
     result = run("lab", str(folder), "--no-browser")
     assert result.exit_code == 0, result.output
-    assert started == [([sys.executable, "-m", "jupyterlab", kernels.SERVER_OPTION, "--no-browser"], folder)]
+    assert started == [([sys.executable, "-m", "jupyterlab", "--no-browser"], folder)]
+    assert os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep) == ["of-the-learner", str(paths.jupyter_settings())]
     assert (folder / LESSON / f"{LESSON}.ipynb").is_file()
     monkeypatch.chdir(tmp_path)
     run("lab")
     run("lab", "--port", "9999")
-    assert [(command[4:], where) for command, where in started[1:]] == [
+    assert [(command[3:], where) for command, where in started[1:]] == [
         ([], Path("finetuning-from-zero")),
         (["--port", "9999"], Path("finetuning-from-zero")),
     ]

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from course import cli, doctor
+from course import cli
 from course.data import shipped
-from course.doctor import Finding, State
+from course.learner import doctor
+from course.learner.doctor import Finding, State
 
 
 def run(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +76,8 @@ def test_a_machine_where_much_is_wrong(tmp_path: Path) -> None:
 
 
 def test_nothing_heavy_is_imported_to_begin_with() -> None:
-    code = "import course.doctor, sys; print(sorted({'torch', 'numpy', 'rich', 'click', 'psutil'} & set(sys.modules)))"
+    heavy = {"torch", "numpy", "rich", "click", "psutil"}
+    code = f"import course.learner.doctor, sys; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

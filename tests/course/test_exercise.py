@@ -9,8 +9,8 @@ import pytest
 import torch
 from IPython.utils.capture import capture_output
 
-from course import progress
 from course.exercise import VERDICT_MIME, Check, Misconception, NothingEarned, State, Wrong
+from course.learner import progress
 
 BACKWARDS = Misconception("backwards", "The sign of `x` is <b>wrong</b>.", "which side you subtract")
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from course import head, progress, scale
+from course import head, scale
+from course.learner import progress
 
 CPU = torch.device("cpu")
 

@@ -11,8 +11,9 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course import catalogue, notebooks
-from course.merging import Fate, Merged, merge
+from course import catalogue
+from course.learner import notebooks
+from course.learner.merging import Fate, Merged, merge
 
 MARKS = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
 STUB = "def freeze(model):\n    raise NotImplementedError"

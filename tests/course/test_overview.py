@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from course import catalogue, cli, paths, progress
+from course import catalogue, cli, paths
+from course.learner import progress
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from course import catalogue, progress
-from course.progress import load, record
+from course import catalogue
+from course.learner import progress
+from course.learner.progress import load, record
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time, in minutes."""
 
     def at(minutes: float) -> None:
-        monkeypatch.setattr("course.progress.time.time", lambda: 60 * minutes)
+        monkeypatch.setattr("course.learner.progress.time.time", lambda: 60 * minutes)
 
     return at
 
@@ -97,7 +98,7 @@ def test_time_is_what_lies_between_events_and_a_break_is_none(clock: Callable[[f
 
 WRITER = """
 import sys
-from course.progress import record
+from course.learner.progress import record
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(sys.argv[1])):

@@ -10,8 +10,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
 from course import catalogue
-from course.resetting import reset
-from course.workspace import WorkspaceError, prepare
+from course.learner.resetting import reset
+from course.learner.workspace import WorkspaceError, prepare
 
 LESSON = catalogue.find_lesson("freezing")
 FREEZE = catalogue.find_exercise("freeze")

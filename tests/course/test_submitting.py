@@ -26,10 +26,11 @@ from nbgrader.exchange import ExchangeFactory
 from traitlets.config import Config
 
 import autograder
-from course import catalogue, paths, progress, release, submitting
+from course import catalogue, paths, release
 from course.card import VERDICT_MIME
-from course.submitting import submit
-from course.workspace import WorkspaceError, prepare
+from course.learner import progress, submitting
+from course.learner.submitting import submit
+from course.learner.workspace import WorkspaceError, prepare
 
 LESSON = catalogue.find_lesson("freezing")
 OWN = f"{LESSON.name}/{LESSON.name}.ipynb"

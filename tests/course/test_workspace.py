@@ -11,8 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course import catalogue, paths, workspace
-from course.workspace import RECORD, WorkspaceError, prepare
+from course import catalogue, paths
+from course.learner import workspace
+from course.learner.workspace import RECORD, WorkspaceError, prepare
 
 LESSON = "04-freezing"
 NOTEBOOK = f"{LESSON}/{LESSON}.ipynb"

@@ -17,7 +17,6 @@ import psutil
 from jupyter_server.serverapp import list_running_servers
 from nbformat import NotebookNode
 
-import course
 from browser import Seen, watch
 
 TOKEN = "learner"
@@ -78,7 +77,6 @@ class Seat:
         }
         guarded = os.pathsep.join([str(self.home / "guard"), *filter(None, [os.environ.get("PYTHONPATH")])])
         inherited = {k: v for k, v in os.environ.items() if k not in ("COURSE_SCALE", "NBGRADER_EXECUTION")}
-        inherited["JUPYTER_CONFIG_PATH"] = str(Path(course.__file__).with_name("jupyter"))
         return inherited | {k: str(self.home / v) for k, v in places.items()} | {"PYTHONPATH": guarded}
 
     @property

@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import catalogue, progress
+from course import catalogue
 from course.card import LOOKS, State
+from course.learner import progress
+from course.learner.progress import Course, Standing
 from course.locale import gettext as _
-from course.progress import Course, Standing
 
 STYLES = {State.RIGHT: "green", State.WRONG: "red", State.ERROR: "red", State.TOO_SLOW: "yellow"}
 

@@ -11,13 +11,14 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from course import notebooks, paths
+from course import paths
 from course.catalogue import Lesson
-from course.keeping import keep, write
+from course.learner import notebooks
+from course.learner.keeping import keep, write
+from course.learner.merging import Fate, Merged, merge
+from course.learner.notebooks import BrokenNotebook
 from course.locale import gettext as _
 from course.locale import ngettext
-from course.merging import Fate, Merged, merge
-from course.notebooks import BrokenNotebook
 
 RECORD = ".course.json"
 GIVEN = Path(".course", "given")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from course import notebooks, workspace
 from course.catalogue import Exercise, Lesson
-from course.keeping import keep, write
+from course.learner import notebooks, workspace
+from course.learner.keeping import keep, write
+from course.learner.merging import match
+from course.learner.notebooks import BrokenNotebook, key
+from course.learner.workspace import WorkspaceError
 from course.locale import gettext as _
-from course.merging import match
-from course.notebooks import BrokenNotebook, key
-from course.workspace import WorkspaceError
 
 
 def reset(folder: Path, lesson: Lesson, exercise: Exercise | None = None) -> Path | None:

@@ -20,9 +20,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import card, catalogue, paths, progress
+from course import card, catalogue, paths
 from course.card import VERDICT_MIME, Look, State
 from course.catalogue import Exercise, Lesson
+from course.learner import progress
 from course.locale import gettext as _
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from enum import Enum
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from course import notebooks
+from course.learner import notebooks
+from course.learner.notebooks import grade_id, is_answer, is_locked, key
 from course.locale import gettext as _
-from course.notebooks import grade_id, is_answer, is_locked, key
 
 Release = Mapping[str, NotebookNode]  # the cells of a release, in order, by what they are known by
 

@@ -421,7 +421,13 @@ APART: dict[str, dict[str, Look]] = {
 
 def _start(name: str) -> subprocess.Popen[str]:
     # -P: what lies in the folder that one is in has no part in it
-    command = [sys.executable, "-P", "-c", "import sys; from course import doctor; doctor.tell(sys.argv[1])", name]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import sys; from course.learner import doctor; doctor.tell(sys.argv[1])",
+        name,
+    ]
     silent = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=silent, stdout=subprocess.PIPE, stderr=silent, encoding="utf-8")
 

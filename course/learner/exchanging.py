@@ -12,8 +12,8 @@ from nbgrader import exchange
 from nbgrader.apps import NbGrader
 from nbgrader.auth import Authenticator
 
+from course.learner.workspace import WorkspaceError
 from course.locale import gettext as _
-from course.workspace import WorkspaceError
 
 
 class NotTaken(WorkspaceError):

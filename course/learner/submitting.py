@@ -46,15 +46,15 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course import notebooks, progress, workspace
 from course.card import VERDICT_MIME
 from course.catalogue import Lesson
-from course.keeping import KEPT, write
+from course.learner import notebooks, progress, workspace
+from course.learner.keeping import KEPT, write
+from course.learner.merging import match
+from course.learner.notebooks import BrokenNotebook, key
+from course.learner.progress import Standing
+from course.learner.workspace import WorkspaceError
 from course.locale import gettext as _
-from course.merging import match
-from course.notebooks import BrokenNotebook, key
-from course.progress import Standing
-from course.workspace import WorkspaceError
 
 SUBMISSIONS = "submissions"  # the folder of the learner's copy that archives and receipts lie in
 LARGEST = 20 * 2**20  # bytes of one file; the notebook goes whatever its size
@@ -134,7 +134,7 @@ def submit(folder: Path, lesson: Lesson, student: str | None = None, *, archive:
     Gives the receipt, and the file in the learner's copy that it is kept in. Raises WorkspaceError as `receipt` does,
     and also where the exchange refuses.
     """
-    from course import exchanging  # which brings all of nbgrader
+    from course.learner import exchanging  # which brings all of nbgrader
 
     now = datetime.now(UTC)
     made, files = receipt(folder, lesson, student, now)
