@@ -33,20 +33,29 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """How a state is shown: its mark, its word, and the colour of the mark, as JupyterLab's themes name it."""
+    """How a state is shown: its mark, its word, and a colour: as JupyterLab's themes name it, and elsewhere."""
 
     mark: str
     word: str
+    theme: str
     colour: str
+
+    def css(self, name: str) -> str:
+        """The colour as a property `name`. Said twice: of a notebook that it does not trust JupyterLab drops names."""
+        return f"{name}:{self.colour};{name}:var({self.theme}, {self.colour})"
+
+    def border(self, width: str) -> str:
+        """The colour as a line around something."""
+        return f"border:{width} solid {self.colour};border-color:var({self.theme}, {self.colour})"
 
 
 # Text has the theme's own colour. These stand 3 : 1 and more against a light and a dark page.
 LOOKS = {
-    State.RIGHT: Look("✓", "right", "var(--jp-success-color0, #2e7d32)"),
-    State.WRONG: Look("✗", "wrong", "var(--jp-error-color1, #c62828)"),
-    State.ERROR: Look("!", "error", "var(--jp-error-color1, #c62828)"),
-    State.TOO_SLOW: Look("…", "too slow", "var(--jp-warn-color0, #b26a00)"),
-    State.NOT_ATTEMPTED: Look("○", "not attempted", "var(--jp-border-color1, #78909c)"),
+    State.RIGHT: Look("✓", "right", "--jp-success-color0", "#2e7d32"),
+    State.WRONG: Look("✗", "wrong", "--jp-error-color1", "#c62828"),
+    State.ERROR: Look("!", "error", "--jp-error-color1", "#c62828"),
+    State.TOO_SLOW: Look("…", "too slow", "--jp-warn-color0", "#b26a00"),
+    State.NOT_ATTEMPTED: Look("○", "not attempted", "--jp-ui-font-color2", "#607080"),
 }
 
 
@@ -188,10 +197,10 @@ def _indented(text: str) -> str:
 def _html(verdict: Verdict) -> str:
     look = LOOKS[verdict.state]
     parts = "".join(
-        '<li style="list-style:none;margin:2px 0">'
-        f'<span role="img" aria-label="{escape(_(LOOKS[o.state].word))}" style="display:inline-block;width:1.4em;'
-        f'font-weight:700;color:{LOOKS[o.state].colour}">{LOOKS[o.state].mark}</span>{code_spans(_(o.part.title))} '
-        f"({o.part.points:g})</li>"
+        '<li style="list-style:none;margin:2px 0;padding-left:1.6em;text-indent:-1.6em">'
+        f'<span role="img" aria-label="{escape(_(LOOKS[o.state].word))}" style="display:inline-block;width:1.6em;'
+        f'text-indent:0;font-weight:700;{LOOKS[o.state].css("color")}">{LOOKS[o.state].mark}</span>'
+        f"{code_spans(_(o.part.title))} ({o.part.points:g})</li>"
         for o in verdict.outcomes
     )
     details = "".join(
@@ -200,10 +209,10 @@ def _html(verdict: Verdict) -> str:
         for label, text in _details(verdict)
     )
     return (
-        f'<div role="status" style="border:1px solid {look.colour};border-left:6px solid {look.colour};'
+        f'<div role="status" style="{look.border("1px")};border-left-width:6px;'
         "border-radius:4px;padding:8px 14px;max-width:46em;margin:4px 0;line-height:1.45;"
         'color:var(--jp-content-font-color1, inherit)">'
-        f'<div><span aria-hidden="true" style="font-weight:700;color:{look.colour}">{look.mark}</span> '
+        f'<div><span aria-hidden="true" style="font-weight:700;{look.css("color")}">{look.mark}</span> '
         f"<code>{escape(verdict.exercise)}</code> · <b>{escape(_headline(verdict))}</b></div>"
         f'<ul style="margin:6px 0;padding:0">{parts}</ul>{details}</div>'
     )

@@ -87,7 +87,7 @@ def _chip(standing: Standing) -> str:
     )
     return (
         f'<li title="{escape(says)}" aria-label="{escape(says)}" style="display:inline-block;'
-        f"list-style:none;margin:2px 6px 2px 0;padding:1px 8px;border:1px solid {look.colour};border-radius:10px;"
-        f'white-space:nowrap"><span aria-hidden="true" style="font-weight:700;color:{look.colour}">{look.mark}</span> '
+        f"list-style:none;margin:2px 6px 2px 0;padding:1px 8px;{look.border('1px')};border-radius:10px;"
+        f'white-space:nowrap"><span aria-hidden="true" style="font-weight:700;{look.css("color")}">{look.mark}</span> '
         f"<code>{escape(exercise.name)}</code> {standing.points:g}/{exercise.points:g}</li>"
     )

@@ -4,7 +4,7 @@
                          └─ fork ── kernel of a notebook
                          └─ fork ── kernel of another
 
-`course lab` makes this package an extension of its Jupyter server, in course/jupyter. Loaded, it starts the warm process,
+`course lab` makes this package an extension of its Jupyter server (course/jupyter). Loaded, it starts the warm process,
 which imports while JupyterLab itself starts, and makes :class:`~course.kernels.provisioner.WarmProvisioner` the way in
 which the server starts kernels. Where one cannot be forked it is started as ever, and the server's log says why, once.
 `COURSE_WARM=0` switches it off.
