@@ -33,12 +33,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """How a state is shown: its mark, its word, and a colour: as JupyterLab's themes name it, and elsewhere."""
+    """How a state is shown: its mark, its word, and a colour: in a terminal, as JupyterLab's themes name it, elsewhere."""
 
     mark: str
     word: str
-    theme: str
-    colour: str
+    style: str
+    theme: str = ""
+    colour: str = ""
 
     def css(self, name: str) -> str:
         """The colour as a property `name`. Said twice: of a notebook that it does not trust JupyterLab drops names."""
@@ -51,11 +52,11 @@ class Look:
 
 # Text has the theme's own colour. These stand 3 : 1 and more against a light and a dark page.
 LOOKS = {
-    State.RIGHT: Look("✓", "right", "--jp-success-color0", "#2e7d32"),
-    State.WRONG: Look("✗", "wrong", "--jp-error-color1", "#c62828"),
-    State.ERROR: Look("!", "error", "--jp-error-color1", "#c62828"),
-    State.TOO_SLOW: Look("…", "too slow", "--jp-warn-color0", "#b26a00"),
-    State.NOT_ATTEMPTED: Look("○", "not attempted", "--jp-ui-font-color2", "#607080"),
+    State.RIGHT: Look("✓", "right", "green", "--jp-success-color0", "#2e7d32"),
+    State.WRONG: Look("✗", "wrong", "red", "--jp-error-color1", "#c62828"),
+    State.ERROR: Look("!", "error", "red", "--jp-error-color1", "#c62828"),
+    State.TOO_SLOW: Look("…", "too slow", "magenta", "--jp-warn-color0", "#b26a00"),
+    State.NOT_ATTEMPTED: Look("○", "not attempted", "bright_black", "--jp-ui-font-color2", "#607080"),
 }
 
 

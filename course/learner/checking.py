@@ -38,13 +38,12 @@ CELL_SECONDS = 60  # as in nbgrader_config.py: what takes longer hangs
 PARTIAL = "partial"
 # What a whole notebook's grading says of an exercise beside what its check does.
 LOOKS = {state.value: look for state, look in card.LOOKS.items()} | {
-    PARTIAL: Look("◐", "partly right", ""),
-    "memory": Look("▤", "out of memory", ""),
-    "crashed": Look("×", "crashed", ""),
-    "unreadable": Look("?", "unreadable", ""),
+    PARTIAL: Look("◐", "partly right", "yellow"),
+    "memory": Look("▤", "out of memory", "red"),
+    "crashed": Look("×", "crashed", "red"),
+    "unreadable": Look("?", "unreadable", "red"),
 }
 GRADERS_WORDS = {"passed": State.RIGHT, "failed": State.WRONG, "timeout": State.TOO_SLOW}
-STYLES = {State.RIGHT: "green", PARTIAL: "yellow", State.NOT_ATTEMPTED: "bright_black", State.TOO_SLOW: "magenta"}
 
 
 class CheckingError(Exception):
@@ -287,9 +286,9 @@ def _table(results: list[Result]) -> Table:
     for justify in ("left", "left", "left", "right"):
         table.add_column(justify=justify)
     for result in results:
-        look, style = LOOKS[result.state], STYLES.get(result.state, "red")
+        look = LOOKS[result.state]
         points = _("{points:g} of {most:g}").format(points=result.points, most=result.max_points)
-        table.add_row(Text(look.mark, style), result.exercise.name, Text(_(look.word), style), points)
+        table.add_row(Text(look.mark, look.style), result.exercise.name, Text(_(look.word), look.style), points)
     return table
 
 

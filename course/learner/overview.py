@@ -9,12 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from course import catalogue
-from course.card import LOOKS, State
+from course.card import LOOKS
 from course.learner import progress
 from course.learner.progress import Course, Standing
 from course.locale import gettext as _
-
-STYLES = {State.RIGHT: "green", State.WRONG: "red", State.ERROR: "red", State.TOO_SLOW: "yellow"}
 
 
 def as_json(course: Course, hint_cost: float = 0.0, solution_cost: float = 0.0) -> dict[str, Any]:
@@ -72,14 +70,13 @@ def as_table(course: Course, hint_cost: float = 0.0, solution_cost: float = 0.0)
         if costs:
             row.append(f"{sum(standing.after_help(hint_cost, solution_cost) for standing in standings):g}")
         table.add_row(*row)
-    legend = Text("  ").join(
-        Text(f"{look.mark} ", STYLES.get(state, "")).append(_(look.word), "dim") for state, look in LOOKS.items()
-    )
+    legend = Text("  ").join(Text(f"{look.mark} ", look.style).append(_(look.word), "dim") for look in LOOKS.values())
     return Group(table, "", legend, _next(course))
 
 
 def _mark(standing: Standing) -> Text:
-    return Text(LOOKS[standing.shown].mark, STYLES.get(standing.shown, "dim"))
+    look = LOOKS[standing.shown]
+    return Text(look.mark, look.style)
 
 
 def _next(course: Course) -> Text:
