@@ -33,7 +33,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """How a state is shown: its mark, its word, and a colour: in a terminal, as JupyterLab's themes name it, elsewhere."""
+    """How a state is shown: its mark, its word, and its colour: in a terminal, in JupyterLab's themes, elsewhere."""
 
     mark: str
     word: str
