@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 # dictionaries with grade_id, state, points, max_points, message and misconception, and the notebook as it ran.
 Grade = Callable[[Path, Path, Path], "tuple[list[dict[str, Any]], NotebookNode]"]
 
-CELL_SECONDS = 60  # as in nbgrader_config.py: what takes longer hangs
+# As in nbgrader_config.py: a cell that takes longer hangs.
+CELL_SECONDS, START_SECONDS, OUTPUT_SECONDS = 60, 120, 30
 
 PARTIAL = "partial"
 # What a whole notebook's grading says of an exercise beside what its check does.
@@ -180,30 +180,47 @@ def _card(cell: NotebookNode) -> str:
 
 
 def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
-    """Grades as JupyterLab would run the notebook, save that experiments are passed over: for what is no Linux."""
+    """Grades as JupyterLab would run the notebook, save that experiments are passed over: for what is no Linux.
+
+    A cell that hangs ends it. Raises CheckingError where no kernel can be had.
+    """
     import nbformat
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
-    from nbclient.exceptions import DeadKernelError
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     from course.scale import GRADING_VARIABLE
 
     notebook = restored(nbformat.read(source, as_version=4), nbformat.read(submission, as_version=4))
+    ended: tuple[str, str] | None = None  # what is to be said of the tests that were not done
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         shutil.copytree(files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
-            interrupt_on_timeout=True,
+            startup_timeout=START_SECONDS,
+            iopub_timeout=OUTPUT_SECONDS,
             allow_errors=True,
             kernel_name="python3",
+            shutdown_kernel="immediate",
             extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": folder}},
         )
         # One thread: on a busy machine two wait for each other, and a check takes minutes.
         environment = os.environ | {GRADING_VARIABLE: "validate", "OMP_NUM_THREADS": "1"}
-        with suppress(DeadKernelError):  # the tests that it did not reach say so
+        try:
             client.execute(env=environment)
-    return [_said(cell) for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")], notebook
+        except CellTimeoutError:
+            ended = "too slow", _("This, or a cell before it, was still running after {n} s.").format(n=CELL_SECONDS)
+        except DeadKernelError:
+            ended = "crashed", _("The kernel ended in this cell, or in one before it.")
+        except (NoSuchKernel, RuntimeError) as error:
+            raise CheckingError(
+                _("No kernel python3 can be started ({error}). `course doctor` says how to mend it.").format(
+                    error=error
+                )
+            ) from error
+    return [_said(cell, ended) for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")], notebook
 
 
 def restored(source: NotebookNode, submission: NotebookNode) -> NotebookNode:
@@ -223,8 +240,8 @@ def restored(source: NotebookNode, submission: NotebookNode) -> NotebookNode:
     return submission
 
 
-def _said(cell: NotebookNode) -> dict[str, Any]:
-    """What a test cell that has run says: its card, else its error."""
+def _said(cell: NotebookNode, ended: tuple[str, str] | None) -> dict[str, Any]:
+    """What a test cell says: its card, else its error; `ended` where there is neither, since it was not done."""
     grade_id, max_points = cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points
     error = next((output for output in cell.outputs if output.output_type == "error"), None)
     if card := _shown(cell).get(VERDICT_MIME):
@@ -232,14 +249,12 @@ def _said(cell: NotebookNode) -> dict[str, Any]:
         state, message, misconception = card["state"], card["message"], card["misconception"]
     else:
         points, misconception = 0.0, None
-        if cell.execution_count is None:
-            state, message = "crashed", _("The kernel ended before this test was done.")
-        elif error is None:
-            state, message = "error", _("The check said nothing: something in the notebook has taken its name.")
-        elif error.ename == "KeyboardInterrupt":
-            state, message = "too slow", _("It was still running after {n} s.").format(n=CELL_SECONDS)
-        else:
+        if error is not None:
             state, message = "error", f"{error.ename}: {error.evalue}"
+        elif ended is not None:
+            state, message = ended
+        else:
+            state, message = "error", _("The check said nothing: something in the notebook has taken its name.")
     return {
         "grade_id": grade_id,
         "state": state,

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 from click.testing import CliRunner, Result
+from jupyter_client.kernelspec import NoSuchKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -154,10 +155,21 @@ def test_a_kernel_that_ends_and_a_cell_that_hangs(
     said = tiny(graded("import os; os._exit(1)", "x", test=False))
     assert {one["state"] for one in said.values()} == {"crashed"}
     monkeypatch.setattr(checking, "CELL_SECONDS", 1)
-    said = tiny(
-        graded("class Hangs:\n    def __eq__(self, other):\n        while True: pass\nx = Hangs()", "x", test=False)
-    )
-    assert said["check-1"]["state"] == "too slow" and "after 1 s" in said["check-1"]["message"]
+    stubborn = "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass"
+    said = tiny(graded(stubborn, "x", test=False))
+    assert {one["state"] for one in said.values()} == {"too slow"}
+    assert "still running after 1 s" in said["check-1"]["message"]
+
+
+def test_where_no_kernel_starts(
+    tiny: Callable[..., dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise NoSuchKernel("python3")
+
+    monkeypatch.setattr("nbclient.NotebookClient.execute", refuse)
+    with pytest.raises(checking.CheckingError, match="`course doctor` says how to mend it"):
+        tiny()
 
 
 def test_points_need_a_card(tiny: Callable[..., dict[str, dict[str, Any]]]) -> None:
