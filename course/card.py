@@ -43,11 +43,11 @@ class Look:
 
     def css(self, name: str) -> str:
         """The colour as a property `name`. Said twice: of a notebook that it does not trust JupyterLab drops names."""
-        return f"{name}:{self.colour};{name}:var({self.theme}, {self.colour})"
+        return f"{name}:{self.colour};{name}:var({self.theme},{self.colour})"
 
     def border(self, width: str) -> str:
         """The colour as a line around something."""
-        return f"border:{width} solid {self.colour};border-color:var({self.theme}, {self.colour})"
+        return " ".join([f"border:{width}", "solid", f"{self.colour};border-color:var({self.theme},{self.colour})"])
 
 
 # Text has the theme's own colour. These stand 3 : 1 and more against a light and a dark page.
