@@ -254,7 +254,7 @@ def test_nbgraders_validate_button_works(lesson: Notebook) -> None:
     answer(lesson, RIGHT)
     lesson.page.get_by_role("button", name="Validate").click()
     said = lesson.page.get_by_role("dialog")
-    expect(said).to_contain_text("check_unfreeze_to(unfreeze_to)", timeout=90_000)
+    expect(said).to_contain_text("check_unfreeze_to(unfreeze_to)", timeout=150_000)
     expect(said).not_to_contain_text("check_freeze(freeze)")
     lesson.page.screenshot(path=PICTURES / "validate.png")
     said.get_by_role("button", name="Ok").click()

@@ -117,7 +117,7 @@ def taken(home: Path, nbgrader_config: str = "{}") -> Iterator[Seat]:
         yield Seat(home, _answering(server, home))
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        server.wait(timeout=120)
         left = seat.processes()
         for process in left:
             process.kill()
