@@ -27,6 +27,7 @@ import inspect
 import io
 import signal
 import sysconfig
+import textwrap
 import threading
 import time
 import traceback
@@ -70,10 +71,10 @@ class Wrong(Exception):
 
 
 class NothingEarned(AssertionError):
-    """No point was earned. The card says why, so IPython shows one line instead of a traceback."""
+    """No point was earned. The card says why, so IPython shows a sentence instead of a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"AssertionError: {self}"]
+        return textwrap.wrap(f"AssertionError: {self}", 88)  # nbgrader's dialog cuts a longer one off
 
 
 class Text(Markdown):
@@ -285,7 +286,7 @@ def _learner_lines(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(ours) and not frame.filename.endswith("_checks.py")
     ]
-    where = _("line {number}, in {function}: {line}")
+    where = _("line {number}, in {function}: `{line}`")
     rows = [where.format(number=frame.lineno, function=frame.name, line=frame.line) for frame in frames]
     rows += getattr(error, "__notes__", [])
     if len(rows) > 6:  # a recursion would fill the page

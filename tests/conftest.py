@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +8,9 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def learner_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What checks keep of a learner's progress goes here, and not to whoever runs the tests."""
-    before = os.environ.get("COURSE_HOME")
+    """What checks keep of a learner's progress goes here, and not to whoever runs the tests; they speak English."""
     home = tmp_path_factory.mktemp("home")
-    os.environ["COURSE_HOME"] = str(home)
-    yield home
-    if before is None:
-        del os.environ["COURSE_HOME"]
-    else:
-        os.environ["COURSE_HOME"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_HOME", str(home))
+        patch.setenv("COURSE_LANGUAGE", "en")
+        yield home
