@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import sys
@@ -153,6 +154,7 @@ def run(app: NbGrader, assignment: str) -> bool:
         todo = [one for one in known if converter.force or not writer.is_graded(one)] if task.notebooks else []
         if task.notebooks and len(todo) < len(known):
             console.print(f"{len(known) - len(todo)} of {len(known)} are graded already; --force grades them again.")
+        gc.freeze()  # what is imported stays: collections need not look through it again for each submission
         results = pool.grade_all(
             writer.assignment,
             todo,

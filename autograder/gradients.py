@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autograder.wire import torch_module
@@ -19,10 +19,14 @@ from autograder.wire import torch_module
 
 @dataclass(frozen=True)
 class _Graph:
-    """A tensor computed here, what it is computed from that both ends have, and what only this end has."""
+    """A tensor computed here, what it is computed from that both ends have, and what only this end has.
 
-    tensor: Any
-    shared: list[Any]
+    It keeps what autograd has of the tensors that were computed, and not them: at the other end they live until they
+    die here, and only then are their graphs let go of there, and so here.
+    """
+
+    end: Any  # another tensor with the same gradients
+    shared: list[Any]  # gradient edges
     own: list[Any]
 
 
@@ -56,9 +60,15 @@ class Graphs:
     def enter(self, number: int, tensor: Any) -> list[int]:
         """Keeps the graph of a tensor that goes to the other end; gives the numbers of its inputs."""
         shared, own = self._sources(tensor)
-        self._graphs[number] = _Graph(tensor, list(shared.values()), own)
+        edges = [torch_module().autograd.graph.get_gradient_edge(one) for one in shared.values()]
+        self._graphs[number] = _Graph(_end(tensor), edges, own)
         self._note(number, tensor)
         return list(shared)
+
+    def changed(self, number: int, tensor: Any) -> None:
+        """A tensor whose graph is kept here was changed in place."""
+        if (graph := self._graphs.get(number)) is not None:
+            self._graphs[number] = replace(graph, end=_end(tensor))
 
     def output(self, number: int, value: Any, inputs: list[Any]) -> Any:
         """The tensor here that stands for the one of that number, with ``value``'s values."""
@@ -76,10 +86,10 @@ class Graphs:
         torch = torch_module()
         graph = self._graphs[number]
         if graph.own:
-            torch.autograd.backward(graph.tensor, grad, retain_graph=True, inputs=graph.own)
+            torch.autograd.backward(graph.end, grad, retain_graph=True, inputs=graph.own)
         if not graph.shared:
             return []
-        return list(torch.autograd.grad(graph.tensor, graph.shared, grad, retain_graph=True, allow_unused=True))
+        return list(torch.autograd.grad(graph.end, graph.shared, grad, retain_graph=True, allow_unused=True))
 
     def leave(self, numbers: list[int]) -> None:
         """These tensors are no longer known to both ends. Their graphs stay until the other end releases them."""
@@ -128,6 +138,28 @@ class Graphs:
 def _always() -> Any:
     """A leaf that makes an output differentiable where none of its other inputs is."""
     return torch_module().zeros((), requires_grad=True)
+
+
+def _end(tensor: Any) -> Any:
+    """A tensor with the gradients of this one, which it does not keep alive."""
+    with torch_module().enable_grad():
+        return _same().apply([tensor.detach()], tensor)
+
+
+@functools.cache
+def _same() -> Any:
+    import torch
+
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, made: list[Any], tensor: Any) -> Any:
+            return made.pop()  # in a list, so that it is an output and no view of an input
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
+            return None, grad
+
+    return Same
 
 
 @functools.cache

@@ -382,6 +382,8 @@ class Shared:
         known.holder = grad
         new_value = None if same_value else self._write(known, "values", value, writer)
         noticed, known.version = _version(value) != known.version, _version(value)
+        if noticed and not value.is_leaf:
+            self.graphs.changed(number, value)
         return ["tensor", number, new_value, noticed, value.requires_grad, new_grad]
 
     def _describe(self, module: Any) -> list[Any]:

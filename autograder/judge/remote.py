@@ -11,6 +11,7 @@ import builtins
 import collections
 import functools
 import io
+import itertools
 import linecache
 import operator
 import pickle
@@ -61,7 +62,7 @@ SERVED: dict[str, Callable[..., Any]] = {
     "index": operator.index,
 }
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
-
+_FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType})  # which are called, not asked
 
 READING = frozenset({"len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
@@ -95,15 +96,13 @@ class Client:
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
-        self._callbacks: dict[int, Callable[..., Any]] = {}
-        self._callback_numbers: dict[int, int] = {}
+        self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
         self._dropped: list[int] = []
-        self._thrown: list[Exception] = []  # what callbacks raised; it comes back as itself
+        self._thrown: dict[int, Exception] = {}  # what callbacks of this cell raised; it comes back as itself
+        self._throws = itertools.count(1)
         self._live = Live()
         self._arriving: list[int] = []
         self._classes: dict[int, type] = {}  # what stands here for the learner's classes
-        self._judges: dict[int, Any] = {}  # objects of a test's own classes that the learner's code has seen
-        self._judges_numbers: dict[int, int] = {}
         self._depth = 0  # of questions that are asked while one is being answered
         self._passed: list[Any] = []  # what callbacks got and gave: the code that runs there may name it again
         self._lock = threading.RLock()  # a test may have threads
@@ -160,8 +159,9 @@ class Client:
         self._classes[number] = made
 
     def begin(self) -> None:
-        """A new cell: containers that earlier ones got are kept in step no more."""
+        """A new cell: containers that earlier ones got are kept in step no more, and what they raised is done with."""
         self._dropped += self._live.clear()
+        self._thrown.clear()
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -237,22 +237,22 @@ class Client:
         self._channel.close()
 
     def _callback_of(self, message: dict[str, Any], arguments: Any) -> Callable[..., Any]:
-        number = message.get("number")
-        function = self._callbacks.get(number) if type(number) is int else None
+        function = self._lent.get(message.get("number"))
         well_formed = type(arguments) is list and [type(a) for a in arguments] == [tuple, dict]
-        if function is None or not well_formed or not all(type(name) is str for name in arguments[1]):
-            raise WireError("The sandbox called a function that it was never given.")
+        if type(function) not in _FUNCTIONS or not well_formed or not all(type(name) is str for name in arguments[1]):
+            raise WireError("The sandbox called what is no function, or with what are no arguments.")
         return function
 
     def _serve(self, number: Any, what: Any, *operands: Any) -> Any:
         """Does with an object of a test's what the learner's code does with it there."""
-        if type(number) is not int or number not in self._judges or type(what) is not str or what not in SERVED:
-            raise WireError("The sandbox asked for an object that it was never given.")
+        own = self._lent.get(number)
+        if type(own) in _FUNCTIONS or type(what) is not str or what not in SERVED:
+            raise WireError("The sandbox asked of an object what it may not.")
         if what in ("getattr", "setattr", "delattr") and (
             type(operands[0]) is not str or operands[0].startswith(_INSIDE)
         ):
             raise AttributeError(f"{operands[0]} of an object that stays with the test cannot be had")
-        return SERVED[what](self._judges[number], *operands)
+        return SERVED[what](own, *operands)
 
     def _backward(self, number: Any, grad: Any) -> Any:
         """Gradients that the sandbox asks for, of a tensor that was computed here."""
@@ -274,8 +274,9 @@ class Client:
             raise
         except Exception as error:
             self._alarm.hold()
-            self._thrown.append(error)
-            self._send("throw", (len(self._thrown), _plain_exception(error)))
+            number = next(self._throws)
+            self._thrown[number] = error
+            self._send("throw", (number, _plain_exception(error)))
         except BaseException:
             self._abandon(containers)
             raise
@@ -307,8 +308,8 @@ class Client:
         """The exception to raise here for one that was raised there, with the learner's lines."""
         try:
             number, tree, cause = said.get("thrown"), said.get("class"), said.get("cause")
-            if type(number) is int and 0 < number <= len(self._thrown):
-                return self._thrown[number - 1]
+            if type(number) is int and number in self._thrown:
+                return self._thrown[number]
             raised = _builtin(said) if tree is None else self._learners(tree, said) or _builtin(said)
             for line in said["lines"]:
                 raised.add_note(str(line))
@@ -414,10 +415,10 @@ class Client:
             return ("object", number)
         if (index := containers.get(id(value))) is not None:
             return ("container", index)
-        if kind in (types.FunctionType, types.MethodType):
+        if kind is types.BuiltinMethodType:
+            return self._callback(value) if type(value.__self__) in _OPENED else None
+        if kind in _FUNCTIONS:
             return self._callback(value) if _stays_here(value) else None
-        if kind is types.BuiltinMethodType and type(value.__self__) in _OPENED:
-            return self._callback(value)
         if _is_named(kind):
             return None
         if _is_tests_own(kind) or kind is types.GeneratorType:
@@ -425,17 +426,10 @@ class Client:
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
-        number = self._callback_numbers.get(id(function))
-        if number is None:
-            number = len(self._callbacks) + 1
-            self._callbacks[number] = function  # kept, so that its id stays its own
-            self._callback_numbers[id(function)] = number
-        return ("callback", number, function.__name__, function.__doc__)
+        return ("callback", self._lent.number(function), function.__name__, function.__doc__)
 
     def _judges_own(self, value: Any) -> tuple[Any, ...]:
-        number = self._judges_numbers.setdefault(id(value), len(self._judges_numbers) + 1)
-        self._judges[number] = value  # kept, so that its id stays its own
-        return ("judges", number, type(value).__name__)
+        return ("judges", self._lent.number(value), type(value).__name__)
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
@@ -448,16 +442,14 @@ class Client:
                 return self._shared.get(fields[0])
             if tag == "k":
                 return containers[fields[0]]
-            if tag == "cb":
-                return self._callbacks[fields[0]]
+            if tag == "j":
+                return self._lent.get(fields[0])
             if tag == "r":
                 return self._remote(*fields)
             if tag == "C":
                 return self._class(*fields)
             if tag == "x":
                 return self._error_object(fields[0])
-            if tag == "j":
-                return self._judges[fields[0]]
             raise WireError(f"There is nothing of the kind {tag!r}.")
 
         reader = Reader(buffers, other, self._keep_in_step)
@@ -478,6 +470,7 @@ class Client:
             for number in self._arriving:
                 self._live.put(number, self._live.get(number))
             self._arriving.clear()
+            self._lent.drop(message.get("dropped") or [])  # last: an answer may name what was let go of after it
         except WireError:
             raise
         except Exception as error:
@@ -523,6 +516,35 @@ class Client:
         if kind is None:
             kind = _DATA.get(tree)
         return kind if kind is not None else self._remote(number, "builtins:type")
+
+
+class Lent:
+    """What stays here and the learner's code may call or ask, by number, until the sandbox has let go of it.
+
+    A number is never given again: a sandbox that lies about what it holds can only lose it.
+    """
+
+    def __init__(self) -> None:
+        self._things: dict[int, Any] = {}  # kept, so that the id of each stays its own
+        self._numbers: dict[int, int] = {}
+        self._count = itertools.count(1)
+
+    def number(self, thing: Any) -> int:
+        number = self._numbers.get(id(thing))
+        if number is None:
+            number = self._numbers[id(thing)] = next(self._count)
+            self._things[number] = thing
+        return number
+
+    def get(self, number: Any) -> Any:
+        if type(number) is not int or number not in self._things:
+            raise WireError("The sandbox asked for what it was never given, or has let go of.")
+        return self._things[number]
+
+    def drop(self, numbers: list[Any]) -> None:
+        for number in numbers:
+            if number in self._things:
+                del self._numbers[id(self._things.pop(number))]
 
 
 def _buffer(content: bytes | None, writer: Writer) -> int | None:

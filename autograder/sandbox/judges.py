@@ -24,8 +24,11 @@ class Callback:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
-    def __deepcopy__(self, memo: Any) -> Callback:
+    def __copy__(self) -> Callback:
         return self  # as a function is its own copy
+
+    def __deepcopy__(self, memo: Any) -> Callback:
+        return self
 
 
 class JudgesObject:
@@ -94,11 +97,3 @@ for _name in ("getitem", "setitem", "delitem", "contains", "enter", "int", "floa
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor"):
     setattr(JudgesObject, f"__{_name.rstrip('_')}__", _operation(_name))
     setattr(JudgesObject, f"__r{_name.rstrip('_')}__", _reflected(_name))
-
-
-def of_judge(session: Session, number: int, named: str) -> JudgesObject:
-    """One object here for each of the judge's."""
-    found = session.judges.get(number)
-    if found is None:
-        found = session.judges[number] = JudgesObject(session, number, named)
-    return found

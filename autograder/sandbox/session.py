@@ -22,6 +22,7 @@ import sys
 import traceback
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from autograder.ambient import Random, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, Live, refill
-from autograder.sandbox.judges import Callback, JudgesObject, of_judge
+from autograder.sandbox.judges import Callback, JudgesObject
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
@@ -144,7 +145,8 @@ class Session:
         self._object_numbers: dict[int, int] = {}
         self._count = 0
         self._told: dict[str, Any] = {}  # what the judge knows the wanted names to be bound to
-        self.judges: dict[int, JudgesObject] = {}
+        self._lent: weakref.WeakValueDictionary[int, Callback | JudgesObject] = weakref.WeakValueDictionary()
+        self._let_go: list[int] = []  # numbers of what is held here no more
         self._live = Live()
         self._files = Files(Path.cwd())
         self._patched: dict[tuple[str, str], Any] = {}
@@ -321,9 +323,10 @@ class Session:
             return self._objects[number]
         if kind == "container":
             return self._opened[number]
-        if kind == "judges":
-            return of_judge(self, number, *rest)
-        return Callback(self, number, *rest)
+        if (lent := self._lent.get(number)) is None:
+            lent = self._lent[number] = (JudgesObject if kind == "judges" else Callback)(self, number, *rest)
+            weakref.finalize(lent, self._let_go.append, number).atexit = False
+        return lent
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -355,6 +358,8 @@ class Session:
             renamed = {}
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
+        let_go, self._let_go[:] = list(self._let_go), []
+        more["dropped"] = [number for number in let_go if number not in self._lent]  # it may have come anew
         more["moved"] = self._random.moved()
         more["names"] = rebound
         self._told |= renamed
@@ -386,9 +391,7 @@ class Session:
             return ["k", index]
         if kind in _PLAIN or is_plain_array(value):
             return None
-        if kind is Callback:
-            return ["cb", value._number]
-        if issubclass(kind, JudgesObject):
+        if kind is Callback or issubclass(kind, JudgesObject):
             return ["j", object.__getattribute__(value, "_number")]
         if (number := self._shared.number(value)) is not None:
             return ["h", number]

@@ -128,7 +128,11 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
         if library in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(late)
+    from autograder.judge.rehearsal import rehearse
+
     ready = _Ready(isolation.readable(), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell())
+    rehearse(ready.shell)
+    gc.collect()
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     for forked in itertools.count():

@@ -11,7 +11,7 @@ import gc, json, struct, os, socket, threading
 session = next(o for o in gc.get_objects() if type(o).__name__ == "Session")
 sock = session._channel.sock
 def frame(message, buffers=()):
-    header = json.dumps({"message": message, "sizes": [len(b) for b in buffers]}).encode()
+    header = json.dumps({"message": message, "sizes": [len(b) for b in buffers], "memory": False}).encode()
     return struct.pack("!IQ", len(header), sum(map(len, buffers))) + header + b"".join(buffers)
 def value(tree): return frame({"op": "value", "value": tree, "news": [], "containers": []})
 """
@@ -19,7 +19,7 @@ def value(tree): return frame({"op": "value", "value": tree, "news": [], "contai
 
 def attack_answers_ahead(work: Any) -> None:
     """Sends a hundred answers before the questions, so that each question finds one waiting."""
-    work.add(GRAB + 'for _ in range(100): sock.sendall(value(["l", 0, [1, 4, 9]]))')
+    work.add(GRAB + 'for _ in range(100): sock.sendall(value(["l", 0, None, [1, 4, 9]]))')
     work.everywhere("def NAME(*args): return 0")
 
 
@@ -105,15 +105,30 @@ def NAME(*args):
     )
 
 
+def attack_functions_that_it_has_let_go_of(work: Any) -> None:
+    """Says that it holds nothing of the judge's any more, in ways that are none too, and calls all of it then."""
+    work.everywhere(
+        GRAB
+        + """
+def NAME(*args):
+    for dropped in (list(range(-2, 99)), [[]], {"1": 1}, 7, [None, 1e300, True]):
+        sock.sendall(frame({"op": "value", "value": 0, "news": [], "containers": [], "dropped": dropped}))
+        sock.sendall(frame({"op": "callback", "number": 1, "news": [],
+            "value": ["l", 0, None, [["t", []], ["d", 1, None, "dict", []]]], "containers": [], "dropped": dropped}))
+        sock.sendall(frame({"op": "object", "number": 1, "what": "str", "value": ["l", 0, None, []], "news": [],
+            "containers": [], "dropped": dropped}))
+    return 0"""
+    )
+
+
 def attack_callbacks_that_were_not_given(work: Any) -> None:
     """Calls functions of the judge by number, before it gave any, with arguments of all kinds."""
     work.add(
         GRAB
         + """
 for n in range(-2, 9):
-    sock.sendall(frame({"op": "callback", "number": n, "value": ["l", 0, [["t", [5]], ["d", 1, "dict", []]]],
-        "news": [],
-        "containers": []}))"""
+    sock.sendall(frame({"op": "callback", "number": n, "news": [], "containers": [],
+        "value": ["l", 0, None, [["t", [5]], ["d", 1, None, "dict", []]]]}))"""
     )
     work.everywhere("def NAME(*args): return 0")
 

@@ -1,6 +1,7 @@
 """Gradients flow between judge and sandbox as they would within one process."""
 
 import textwrap
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +190,34 @@ def test_graphs_are_forgotten_with_the_tensors_that_need_them(define: Define) ->
     for _ in range(5):
         double(double(x)).sum().backward()
     assert count() <= 2 and count() == 0
+
+
+def test_what_a_callback_computes_goes_when_nothing_needs_it(define: Define) -> None:
+    apply = define("def apply(f, x): return f(x).sum().item()", "apply")
+    layer, x = nn.Linear(3, 2), torch.ones(5, 3)
+    made: list[weakref.ref[torch.Tensor]] = []
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        out = layer(x).tanh()
+        made.append(weakref.ref(out))
+        return out
+
+    for _ in range(4):
+        apply(forward, x)
+    assert [out() for out in made[:-1]] == [None] * 3
+
+
+def test_a_tensor_changed_in_place_after_it_was_handed_over(define: Define) -> None:
+    keep, loss = (
+        define("kept = []\ndef keep(z): kept.append(z)", "keep"),
+        define("def loss(): return (kept[0] ** 2).sum()", "loss"),
+    )
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    z = x * 3
+    keep(z)
+    z.mul_(2)
+    loss().backward()
+    assert torch.allclose(x.grad, 2 * 36 * x.detach())
 
 
 @pytest.mark.parametrize("said", ["[]", "[torch.ones(2), torch.ones(2)]", "[torch.ones(7)]", "['text']", "7"])

@@ -1,11 +1,13 @@
 """A judge and a sandbox of two real processes: what is handed over, what comes back, and what does not."""
 
 import collections
+import gc
 import os
 import signal
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -469,6 +471,57 @@ def test_callbacks_and_learners_functions_call_each_other(plain: Learner) -> Non
         return False if n == 0 else even(n - 1, odd)
 
     assert even(6, odd) is True and even(7, odd) is False
+
+
+def test_a_callback_goes_with_the_last_that_the_learners_code_has_of_it(plain: Learner) -> None:
+    keep, call, drop = plain(
+        "kept = []\ndef keep(f): kept.append(f); f()\ndef call(): return kept[0]()\ndef drop(): kept.clear()",
+        "keep",
+        "call",
+        "drop",
+    )
+
+    class Own:
+        pass
+
+    held = Own()
+    gone = weakref.ref(held)
+    keep(lambda held=held: 7)
+    del held
+    plain.client.begin()
+    assert call() == 7 and gone() is not None
+    drop()
+    gc.collect()
+    assert gone() is None
+    keep(lambda: 8)
+    assert call() == 8
+
+
+def test_an_object_of_the_judges_goes_with_the_last_that_the_learners_code_has_of_it(plain: Learner) -> None:
+    keep, ask, drop = plain(
+        "kept = []\ndef keep(x): kept.append(x)\ndef ask(): return kept[0].size\ndef drop(): kept.clear()",
+        "keep",
+        "ask",
+        "drop",
+    )
+    own = type("Own", (), {"__module__": "__main__", "size": 7})()
+    gone = weakref.ref(own)
+    keep(own)
+    del own
+    assert ask() == 7
+    drop()
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_the_learners_code_lets_go_of_and_is_given_again(plain: Learner) -> None:
+    use = plain("def use(f, x): return f(x), f", "use")
+
+    def twice(x: int) -> int:
+        return 2 * x
+
+    for number in range(20):
+        assert use(twice, number) == (2 * number, twice)
 
 
 def test_a_callback_gets_the_judges_own_objects(learner: Learner) -> None:
