@@ -133,13 +133,12 @@ class Check:
         """Judges ``candidate`` and says nothing: neither a card nor an exception."""
         if not callable(candidate):
             candidate = _no_function(candidate)
-        stdout, stderr = io.StringIO(), io.StringIO()
         deadline = time.monotonic() + self.seconds
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        with _captured() as (stdout, stderr):
             outcomes = [self._outcome(part, candidate, deadline) for part in self.parts]
-        failed = [o.part for o in outcomes if o.state in (State.WRONG, State.ERROR, State.TOO_SLOW)]
+        failed = [o for o in outcomes if o.state in (State.WRONG, State.ERROR, State.TOO_SLOW)]
         replay = functools.partial(self._inputs, failed[0], candidate) if failed else None
-        self.last = Verdict(self.exercise, tuple(outcomes), stdout.getvalue(), stderr.getvalue(), replay)
+        self.last = Verdict(self.exercise, tuple(outcomes), stdout.text, stderr.text, replay)
         return self.last
 
     def _outcome(self, part: Part, candidate: Callable[..., Any], deadline: float) -> Outcome:
@@ -147,7 +146,7 @@ class Check:
             torch.manual_seed(self.seed)
             return _outcome(part, candidate, list(self.cases.values()), deadline, self.seconds)
 
-    def _inputs(self, part: Part, candidate: Callable[..., Any]) -> dict[str, Any]:
+    def _inputs(self, failed: Outcome, candidate: Callable[..., Any]) -> dict[str, Any]:
         """The arguments of the last call that a part made: it is run once more, with a copy kept of each.
 
         That is why a check need not copy what it hands over: it does so only where somebody asks.
@@ -160,12 +159,14 @@ class Check:
             last = (tuple(map(_copied, args)), {name: _copied(value) for name, value in kwargs.items()})
             return candidate(*args, **kwargs)
 
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            self._outcome(part, witnessed, time.monotonic() + self.seconds)
+        # Of code that never ends nobody waits for the end twice.
+        seconds = min(self.seconds, 2.0) if failed.state is State.TOO_SLOW else self.seconds
+        with _captured():
+            self._outcome(failed.part, witnessed, time.monotonic() + seconds)
         args, kwargs = last
         try:
             return dict(inspect.signature(candidate).bind(*args, **kwargs).arguments)
-        except (TypeError, ValueError):  # it does not take these arguments, or does not say which it takes
+        except Exception:  # it does not take these arguments, or does not say which it takes
             return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
 
     def __call__(self, candidate: Callable[..., Any]) -> float:
@@ -252,7 +253,7 @@ def _outcome(part: Part, candidate: Callable[..., Any], cases: list[Any], deadli
         return Outcome(
             part,
             State.ERROR,
-            message=_("Your code raised {kind}: {error}").format(kind=type(error).__name__, error=error),
+            message=_("Your code raised {kind}: {error}").format(kind=type(error).__name__, error=_text(error)),
             lines=_learner_lines(error),
         )
     return Outcome(part, State.RIGHT) if time.monotonic() < deadline else too_slow
@@ -268,14 +269,46 @@ def _time_limit(seconds: float) -> Iterator[None]:
     def ring(signum: int, frame: FrameType | None) -> None:
         raise TimeUp
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before, started = signal.signal(signal.SIGALRM, ring), time.monotonic()
     # It rings again every second: a bare `except:` may swallow the first.
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
+    left, every = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:  # the alarm of a check that this one runs in
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - started), 0.001), every)
+
+
+class _End(io.TextIOBase):
+    """Keeps the end of what is written to it, so that a loop that prints fills no memory. Nothing closes it."""
+
+    MOST = 2000  # characters
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.text = (self.text + text)[-self.MOST :]
+        return len(text)
+
+    def close(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[tuple[_End, _End]]:
+    """What is written to stdout and stderr in the block; only in the main thread, since all threads share both."""
+    stdout, stderr = _End(), _End()
+    if threading.current_thread() is not threading.main_thread():
+        yield stdout, stderr
+        return
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        yield stdout, stderr
 
 
 def _learner_lines(error: BaseException) -> str:
@@ -288,10 +321,18 @@ def _learner_lines(error: BaseException) -> str:
     ]
     where = _("line {number}, in {function}: `{line}`")
     rows = [where.format(number=frame.lineno, function=frame.name, line=frame.line) for frame in frames]
-    rows += getattr(error, "__notes__", [])
+    rows += map(_text, getattr(error, "__notes__", []))
     if len(rows) > 6:  # a recursion would fill the page
         rows[3:-2] = [_("... {count} more ...").format(count=len(rows) - 5)]
     return "\n".join(rows)
+
+
+def _text(value: object) -> str:
+    """What it says of itself; nothing where even that fails."""
+    try:
+        return str(value)
+    except Exception:
+        return ""
 
 
 def _copied(value: Any) -> Any:
