@@ -23,7 +23,7 @@ from autograder.verdict import CHECK_MIME
 from course.mutants import Mutant
 
 WRONG_AT_LEAST, RIGHT_AT_LEAST = 5, 2
-FEW = 8  # mutants
+MANY = 40  # mutants
 
 
 def _by_exercise(lesson) -> dict[str, tuple[NotebookNode, NotebookNode]]:
@@ -111,12 +111,12 @@ def test_in_a_notebook(lesson, folder):
 
 
 def test_in_the_judge(lesson, folder, tmp_path):
-    """A few in a notebook: what their tests hand over as callbacks is kept as long as one lasts."""
+    """Many in a notebook: a fork for each would cost more. Not all: a test looks through what earlier ones left."""
     found = []
     isolate = isolation.why_not() is None
     with Warm(modules_to_warm(with_checksums(_solved(lesson, lesson.mutants)))) as process:
-        for first in range(0, len(lesson.mutants), FEW):
-            some = list(lesson.mutants)[first : first + FEW]
+        for first in range(0, len(lesson.mutants), MANY):
+            some = list(lesson.mutants)[first : first + MANY]
             solved, submission = _solved(lesson, some), tmp_path / f"{first}.ipynb"
             nbformat.write(_trial(solved, some), submission)
             report = grade_notebook(with_checksums(solved), submission, files=folder, process=process, isolate=isolate)
