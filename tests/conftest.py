@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+
 @pytest.fixture(scope="session", autouse=True)
 def learner_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What checks keep of a learner's progress goes here, and not to whoever runs the tests; they speak English."""
