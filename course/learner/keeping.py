@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -10,18 +14,32 @@ KEPT = "kept"  # the folder, beside what it keeps, that learners find their earl
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write all of a file or nothing: half a file would later be taken for the learner's own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    """Write all of a file or nothing: half a file would later be taken for the learner's own.
+
+    A link stays one, and what it leads to is written; a file that was there keeps its mode.
+    """
+    with _part(path, content) as (part, target):
+        part.replace(target)
+
+
+@contextmanager
+def _part(path: Path, content: bytes) -> Iterator[tuple[Path, Path]]:
+    """A file with all of `content`, that nobody else writes to, and the path that it is to be moved to."""
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{secrets.token_hex(8)}.part")  # hidden: one of a killed run is never handed in
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+        if target.is_file():
+            shutil.copymode(target, part)
+        yield part, target
+    finally:
+        with suppress(FileNotFoundError):
+            part.chmod(0o600)  # Windows removes nothing that is read-only
+            part.unlink()
 
 
 def keep(folder: Path, name: str, content: bytes) -> Path:

@@ -13,6 +13,7 @@ import pytest
 
 from course import catalogue, paths
 from course.learner import workspace
+from course.learner.keeping import write
 from course.learner.workspace import RECORD, WorkspaceError, prepare
 
 LESSON = "04-freezing"
@@ -41,7 +42,11 @@ def mine(given: Path, tmp_path: Path) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     """What a learner sees of a folder."""
     files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {name.as_posix(): path.read_bytes() for name, path in files.items() if not name.parts[0].startswith(".")}
+    return {
+        name.as_posix(): path.read_bytes()
+        for name, path in files.items()
+        if not any(part.startswith(".") for part in name.parts)
+    }
 
 
 def kept(mine: Path) -> dict[str, bytes]:
@@ -148,6 +153,47 @@ def test_without_a_record_every_file_is_the_learners(given: Path, tmp_path: Path
     assert said.startswith(f"{NOTEBOOK} is as you left it. The course has a newer one")
     assert (mine / NOTEBOOK).read_text() == "solved"
     assert (mine / CHECKS).read_bytes() == (given / CHECKS).read_bytes()
+
+
+def during_the_first_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Lets `act` happen when a file's content is written, but not yet in its place."""
+    fsync, due = os.fsync, [act]
+
+    def interrupted(descriptor: int) -> None:
+        fsync(descriptor)
+        if due:
+            due.pop()()
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+
+
+def test_two_that_write_one_file_at_once_do_not_share_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notebook.ipynb"
+    during_the_first_write(monkeypatch, lambda: write(path, b"the other's"))
+    write(path, b"one's")
+    assert path.read_bytes() == b"one's" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        write(tmp_path / "folder", b"text")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there, and modes are others")
+def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    file, link = tmp_path / "elsewhere" / "mine.ipynb", tmp_path / "lesson.ipynb"
+    file.parent.mkdir()
+    file.write_bytes(b"before")
+    file.chmod(0o440)
+    link.symlink_to(file)
+    write(link, b"after")
+    assert link.is_symlink() and file.read_bytes() == b"after"
+    assert file.stat().st_mode & 0o777 == 0o440
+    (tmp_path / "plain").write_bytes(b"")
+    write(tmp_path / "new", b"")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def killed(folder: Path, given: Path, moment: int) -> bool:
