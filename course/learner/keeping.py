@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
+
+from course.locale import gettext as _
+
+T = TypeVar("T")
 
 KEPT = "kept"  # the folder, beside what it keeps, that learners find their earlier texts in
+TRIES = 5  # how often a change begins again
 
 
 def write(path: Path, content: bytes) -> None:
@@ -20,6 +26,28 @@ def write(path: Path, content: bytes) -> None:
     """
     with _part(path, content) as (part, target):
         part.replace(target)
+
+
+def change(path: Path, by: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+    """Put in a file what `by` makes of what it holds, None where there is none; give what else `by` says.
+
+    JupyterLab may save the file meanwhile: then `by` begins again, with what was saved. Raises OSError, also where
+    that takes no end.
+    """
+    for _again in range(TRIES):
+        before = _content(path)
+        after, said = by(before)
+        if after == before:
+            return said
+        with _part(path, after) as (part, target):
+            if _content(path) == before:
+                part.replace(target)
+                return said
+    raise OSError(_("it is being saved over and over"))
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 @contextmanager
@@ -50,7 +78,7 @@ def keep(folder: Path, name: str, content: bytes) -> Path:
     kept = folder / KEPT
     kept.mkdir(parents=True, exist_ok=True)
     for earlier in kept.glob(f"*-{name}"):
-        if earlier.read_bytes() == content:
+        if _content(earlier) == content:
             return earlier
     now = datetime.now().astimezone()
     number = 1
