@@ -198,6 +198,16 @@ def _said(name: str, merged: Merged, kept: str) -> str:
                 beside,
             ).format(count=beside)
         )
+    if lost := merged.unrecognised:
+        said.append(
+            ngettext(
+                "{count} cell of yours is no longer recognised as an answer, since what marked it as one is gone. It"
+                " stands where it stood; the exercise is there again, for you to copy it into.",
+                "{count} cells of yours are no longer recognised as answers, since what marked them as such is gone."
+                " They stand where they stood; the exercises are there again, for you to copy them into.",
+                lost,
+            ).format(count=lost)
+        )
     if restored := merged.those(Fate.RESTORED):
         said.append(
             _("You had edited {cells}, which the course locks: the course's text is back.").format(

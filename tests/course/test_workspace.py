@@ -111,6 +111,19 @@ def test_a_newer_notebook_is_merged_with_the_learners(given: Path, mine: Path) -
     assert prepare(mine, given) == [] and contents(mine) == after
 
 
+def test_answers_that_are_no_longer_recognised_are_said_to_be(given: Path, mine: Path) -> None:
+    solve(mine)
+    notebook = json.loads((mine / NOTEBOOK).read_bytes())
+    notebook["nbformat_minor"] = 4
+    for cell in notebook["cells"]:
+        cell["metadata"] = {}
+        del cell["id"]
+    (mine / NOTEBOOK).write_text(json.dumps(notebook))
+    second_edition(given)
+    assert "1 cell of yours is no longer recognised as an answer" in prepare(mine, given)[0]
+    assert SOLVED in [cell.source for cell in nbformat.read(mine / NOTEBOOK, as_version=4).cells]
+
+
 def test_checks_are_the_releases_and_other_files_stay(given: Path, mine: Path) -> None:
     (mine / CHECKS).write_text("check_freeze = print\n", encoding="utf-8")
     (mine / LESSON / "photos.txt").write_text("mine")
