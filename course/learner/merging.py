@@ -7,7 +7,7 @@ they added, each behind the cell that it stood behind. Merging again what came o
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -45,12 +45,14 @@ class Merged:
     """What came of it: the notebook, what became of the course's cells in it, and exercises that ask something new.
 
     `fates` goes by grade_id, or by id for cells without one. `asked_anew`: exercises that the course has changed
-    since the learner answered them; a note behind the answer shows how they begin now.
+    since the learner answered them; a note behind the answer shows how they begin now. `unrecognised`: how many of the
+    learner's own cells stand in the place of an answer that comes back as a stub, so that they may well be it.
     """
 
     notebook: NotebookNode
     fates: dict[str, Fate]
     asked_anew: tuple[str, ...]
+    unrecognised: int
 
     def those(self, fate: Fate) -> list[str]:
         """The cells that came to this."""
@@ -91,7 +93,7 @@ def merge(given: NotebookNode, mine: NotebookNode, new: NotebookNode) -> Merged:
         nbformat=4,
         nbformat_minor=max(mine.nbformat_minor, new.nbformat_minor),
     )
-    return Merged(notebook, fate_of, asked_anew)
+    return Merged(notebook, fate_of, asked_anew, _unrecognised(mine.cells, names, before, now))
 
 
 def match(cells: Sequence[NotebookNode], release: Release) -> list[str | None]:
@@ -145,7 +147,8 @@ def _filled(course: NotebookNode, mine: NotebookNode, was: NotebookNode, fate: F
     cell = deepcopy(course)
     if fate is Fate.BESIDE:
         return cell
-    added = {name: value for name, value in mine.metadata.items() if name not in was.metadata}
+    taken = {*was.metadata, "nbgrader"}  # its marks are the course's alone to set
+    added = {name: value for name, value in mine.metadata.items() if name not in taken}
     cell.metadata = NotebookNode(deepcopy(added) | cell.metadata)
     if fate in {Fate.ANSWER, Fate.TEXT}:
         cell.source = mine.source
@@ -176,6 +179,21 @@ def _behind(
         else:
             place = successors.get(name, place)
     return behind
+
+
+def _unrecognised(cells: Sequence[NotebookNode], names: Sequence[str | None], before: Release, now: Release) -> int:
+    """How many of the learner's own cells stand between the neighbours of an answer, of its type, that comes back."""
+    order = list(before)
+    count, start, own = 0, 0, Counter[str]()
+    for cell, name in (*zip(cells, names, strict=True), (None, None)):
+        if cell is not None and name is None:
+            own[cell.cell_type] += 1
+        elif cell is None or name in before:
+            place = len(order) if name is None else order.index(name)
+            back = [before[name] for name in order[start:place] if name not in names and name in now]
+            count += (own & Counter(one.cell_type for one in back if is_answer(one))).total()
+            start, own = place + 1, Counter()
+    return count
 
 
 def _successors(before: Release, now: Release) -> dict[str | None, str]:

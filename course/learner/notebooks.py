@@ -9,6 +9,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from course.locale import gettext as _
+
 
 class BrokenNotebook(ValueError):
     """A file that is no notebook, or only half of one; the message says why."""
@@ -29,6 +31,9 @@ def read(content: bytes) -> NotebookNode:
             taken.add(cell.id)
         notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
         nbformat.validate(notebook)
+        dump(notebook)  # what cannot be written again, such as half of a surrogate pair, is not taken in
+        if not all(isinstance(grade_id(cell), str | None) for cell in notebook.cells):
+            raise ValueError(_("the nbgrader grade_id of a cell is not a text"))
     except Exception as error:  # whatever nbformat stumbles over in a file that may hold anything
         said = str(error).strip() or "?"
         raise BrokenNotebook(f"{type(error).__name__}: {said.splitlines()[0]}") from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from course.catalogue import Exercise, Lesson
 from course.learner import notebooks, workspace
-from course.learner.keeping import keep, write
+from course.learner.keeping import change, keep
 from course.learner.merging import match
 from course.learner.notebooks import BrokenNotebook, key
 from course.learner.workspace import WorkspaceError
@@ -17,19 +18,28 @@ def reset(folder: Path, lesson: Lesson, exercise: Exercise | None = None) -> Pat
     """Put a lesson's notebook back, or in it the stub of one exercise, without outputs, and change no other cell.
 
     Gives where the learner's text is kept; None where there was none. Raises WorkspaceError for an exercise of a
-    notebook that is not there or cannot be read.
+    notebook that is not there or cannot be read, and for one that cannot be written.
     """
     path = folder / lesson.name / f"{lesson.name}.ipynb"
     given = workspace.given(folder, lesson)
-    mine = path.read_bytes() if path.is_file() else None
-    if exercise is not None:
-        return _reset_cell(path, mine, given, exercise)
-    kept = None if mine in (None, given) else keep(path.parent, path.name, mine)
-    write(path, given)
-    return kept
+    try:
+        return change(
+            path, partial(_reset, path, given) if exercise is None else partial(_reset_cell, path, given, exercise)
+        )
+    except OSError as error:
+        raise WorkspaceError(
+            _(
+                "{name} could not be put back ({reason}). See what is in its place, or whether it may be written, and"
+                " run this again."
+            ).format(name=path.name, reason=error.strerror or error)
+        ) from error
 
 
-def _reset_cell(path: Path, mine: bytes | None, given: bytes, exercise: Exercise) -> Path | None:
+def _reset(path: Path, given: bytes, mine: bytes | None) -> tuple[bytes, Path | None]:
+    return given, None if mine in (None, given) else keep(path.parent, path.name, mine)
+
+
+def _reset_cell(path: Path, given: bytes, exercise: Exercise, mine: bytes | None) -> tuple[bytes, Path | None]:
     try:
         if mine is None:
             raise BrokenNotebook(_("there is no such file"))
@@ -61,5 +71,4 @@ def _reset_cell(path: Path, mine: bytes | None, given: bytes, exercise: Exercise
     else:  # thrown away: it comes back behind the cell that it was behind
         before = list(stubs)[: list(stubs).index(exercise.cell)]
         notebook.cells.insert(max((place for place, name in enumerate(names, 1) if name in before), default=0), stub)
-    write(path, notebooks.dump(notebook))
-    return kept
+    return notebooks.dump(notebook), kept

@@ -81,8 +81,13 @@ def _collect(folder: Path, lesson: Lesson) -> tuple[dict[str, bytes], list[dict[
     files, left_out = {}, []
     for path in _paths(root):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
+        printable = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        if name != printable:
+            left_out.append({"name": printable, "why": _("its name is not UTF-8")})
+        elif path.is_symlink():
             left_out.append({"name": name, "why": _("it is a link")})
+        elif not path.is_file():
+            left_out.append({"name": name, "why": _("it is no file to read, but a pipe, a socket or a device")})
         elif path.stat().st_size > LARGEST and name != f"{lesson.name}/{lesson.name}.ipynb":
             why = _("it is larger than {limit} MiB").format(limit=LARGEST // 2**20)
             left_out.append({"name": name, "why": why})

@@ -8,13 +8,14 @@ release can be merged into what they became.
 from __future__ import annotations
 
 import json
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from course import paths
 from course.catalogue import Lesson
 from course.learner import notebooks
-from course.learner.keeping import keep, write
+from course.learner.keeping import change, keep, write
 from course.learner.merging import Fate, Merged, merge
 from course.learner.notebooks import BrokenNotebook
 from course.locale import gettext as _
@@ -73,11 +74,13 @@ def prepare(folder: Path, release_dir: Path | None = None) -> list[str]:
                 ).format(folder=folder, kept=kept.name)
             )
     record = _read_record(folder)
-    said = []
+    said, reload = [], False
     for name, content in files.items():
         try:
-            said += _bring(folder, name, content, record.get(name))
-        except BrokenNotebook as error:  # not recorded: once it is mended, or renamed, the next run brings it up
+            news = change(folder / name, partial(_bring, folder, name, content, record.get(name)))
+        except _NotBrought as error:  # not recorded, as below: the next run tries again
+            said.append(str(error))
+        except BrokenNotebook as error:
             said.append(
                 _(
                     "{name} is as it was: it cannot be read as a notebook ({reason}), so the newer one could not be"
@@ -85,9 +88,28 @@ def prepare(folder: Path, release_dir: Path | None = None) -> list[str]:
                     " keeps it aside and puts the course's in its place."
                 ).format(name=name, reason=error, lesson=Path(name).parts[0])
             )
-            continue
-        record[name] = _digest(content)
-    write(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        except OSError as error:
+            said.append(
+                _(
+                    "{name} could not be brought up to date ({reason}); the other lessons are as they should be. See"
+                    " what is in its place, or whether it may be written, and run this again."
+                ).format(name=name, reason=error.strerror or error)
+            )
+        else:
+            said += news
+            reload = reload or (bool(news) and name.endswith(".ipynb"))
+            record[name] = _digest(content)
+    if reload:
+        said.append(_("Where such a notebook is open in JupyterLab: File > Reload Notebook from Disk."))
+    try:
+        write(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise WorkspaceError(
+            _(
+                "What you were given could not be written down in {file} ({reason}). Nothing is lost; make room, or"
+                " see whether it may be written, and run this again."
+            ).format(file=folder / RECORD, reason=error.strerror or error)
+        ) from error
     return said
 
 
@@ -98,48 +120,50 @@ def given(folder: Path, lesson: Lesson) -> bytes:
     return known.read_bytes() if known.is_file() else lesson.notebook.read_bytes()
 
 
-def _bring(folder: Path, name: str, content: bytes, recorded: str | None) -> list[str]:
-    """Bring one file up to the release's. `recorded` is the hash of what the learner was given last."""
+class _NotBrought(Exception):
+    """A file that stays as the learner has it, though the course has another; the message says so."""
+
+
+def _bring(
+    folder: Path, name: str, content: bytes, recorded: str | None, mine: bytes | None
+) -> tuple[bytes, list[str]]:
+    """What a file is to hold, and what to say of it, where it held `mine` and the release has `content`.
+
+    `recorded` is the hash of what the learner was given last. Raises _NotBrought and BrokenNotebook.
+    """
     target, new = folder / name, _digest(content)
     if target.suffix == ".ipynb" and not (folder / GIVEN / new).is_file():
         write(folder / GIVEN / new, content)
-    mine = target.read_bytes() if target.is_file() else None
-    if mine is None:
-        write(target, content)
-        return []
-    if mine == content:
-        return []
+    if mine is None or mine == content:
+        return content, []
     if _digest(mine) == recorded:
-        write(target, content)
-        return [_("{name} was brought up to date; you had not changed it.").format(name=name)]
+        return content, [_("{name} was brought up to date; you had not changed it.").format(name=name)]
     if name.endswith("_checks.py"):
         kept = keep(target.parent, target.name, mine)
-        write(target, content)
-        return [
+        return content, [
             _("{name} is the course's again, since grading goes by it. Yours is kept as {kept}.").format(
                 name=name, kept=kept.relative_to(folder).as_posix()
             )
         ]
     if recorded == new:
-        return []
+        return mine, []
     given = folder / GIVEN / str(recorded)
     if target.suffix == ".ipynb" and given.is_file():
         return _merge(folder, name, given.read_bytes(), mine, content)
-    return [
+    raise _NotBrought(
         _("{name} is as you left it. The course has a newer one: to get it, rename yours and run this again.").format(
             name=name
         )
-    ]
+    )
 
 
-def _merge(folder: Path, name: str, given: bytes, mine: bytes, new: bytes) -> list[str]:
+def _merge(folder: Path, name: str, given: bytes, mine: bytes, new: bytes) -> tuple[bytes, list[str]]:
     target, theirs = folder / name, notebooks.read(mine)
     merged = merge(notebooks.read(given), theirs, notebooks.read(new))
     if merged.notebook == theirs:
-        return []
+        return mine, []
     kept = keep(target.parent, target.name, mine)
-    write(target, notebooks.dump(merged.notebook))
-    return [_said(name, merged, kept.relative_to(folder).as_posix())]
+    return notebooks.dump(merged.notebook), [_said(name, merged, kept.relative_to(folder).as_posix())]
 
 
 def _said(name: str, merged: Merged, kept: str) -> str:
@@ -174,6 +198,16 @@ def _said(name: str, merged: Merged, kept: str) -> str:
                 beside,
             ).format(count=beside)
         )
+    if lost := merged.unrecognised:
+        said.append(
+            ngettext(
+                "{count} cell of yours is no longer recognised as an answer, since what marked it as one is gone. It"
+                " stands where it stood; the exercise is there again, for you to copy it into.",
+                "{count} cells of yours are no longer recognised as answers, since what marked them as such is gone."
+                " They stand where they stood; the exercises are there again, for you to copy them into.",
+                lost,
+            ).format(count=lost)
+        )
     if restored := merged.those(Fate.RESTORED):
         said.append(
             _("You had edited {cells}, which the course locks: the course's text is back.").format(
@@ -196,7 +230,7 @@ def _read_record(folder: Path) -> dict[str, str]:
     """What was given earlier. Without a record, every file there counts as the learner's own."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -218,6 +218,48 @@ def test_a_program_that_drops_ids_leaves_the_texts_to_go_by() -> None:
     assert sources(merged) == ["# Freezing, again", "import torch", "Why?", "mine", STUB, "check(freeze)", "The end"]
 
 
+def test_marks_of_nbgrader_are_not_taken_from_the_learner() -> None:
+    """As when a learner pastes the exercise's cell over one of the course's without marks."""
+    mine = deepcopy(GIVEN)
+    mine.cells[2].metadata["nbgrader"] = deepcopy(mine.cells[3].metadata["nbgrader"])
+    mine.cells[2].metadata["collapsed"] = True
+    merged = merge(GIVEN, mine, notebook(prose("# Freezing, again"), *GIVEN.cells[1:]))
+    assert [notebooks.grade_id(one) for one in merged.notebook.cells] == [
+        None,
+        "setup",
+        None,
+        *("freeze", "check-freeze"),
+        None,
+    ]
+    assert merged.notebook.cells[2].metadata == {"collapsed": True}
+
+
+def without_marks(base: NotebookNode) -> NotebookNode:
+    """As a program saves it that keeps texts alone."""
+    made = deepcopy(base)
+    for one in made.cells:
+        one.metadata = NotebookNode()
+        one.id = f"new-{notebooks.new_id(one, set())}"
+    return made
+
+
+def test_answers_that_are_no_longer_known_as_such_are_counted() -> None:
+    mine = without_marks(GIVEN)
+    mine.cells[3].source = "def freeze(model): pass"
+    mine.cells.insert(1, cell("tried = 1"))
+    mine.cells.insert(4, prose("About freezing"))
+    new = notebook(prose("# Freezing, again"), *GIVEN.cells[1:])
+    merged = merge(GIVEN, mine, new)
+    assert merged.unrecognised == 1
+    assert sources(merged)[3:7] == ["Why?", "About freezing", "def freeze(model): pass", STUB]
+    assert merge(GIVEN, merged.notebook, new).unrecognised == 0
+    assert merge(GIVEN, mine, notebook(*GIVEN.cells[:3])).unrecognised == 0, "nothing to copy it into"
+    # What was thrown away is not taken for lost, and what was not answered is known by its text.
+    thrown_away = changed(GIVEN, lambda cells: (cells.insert(1, cell("tried = 1")), cells.pop(4)))
+    assert merge(GIVEN, thrown_away, new).unrecognised == 0
+    assert merge(GIVEN, without_marks(GIVEN), new).unrecognised == 0
+
+
 # --- anything at all ----------------------------------------------------------------------------------------
 
 

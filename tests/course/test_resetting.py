@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -102,3 +103,27 @@ def test_a_broken_notebook_is_reset_only_as_a_whole(mine: Path, broken: bytes | 
     kept = reset(mine, LESSON)
     assert (kept and kept.read_bytes()) == broken
     assert notebook(mine).read_bytes() == given
+
+
+def test_a_folder_in_the_notebooks_place_is_said(mine: Path) -> None:
+    notebook(mine).unlink()
+    notebook(mine).mkdir()
+    with pytest.raises(WorkspaceError, match="could not be put back"):
+        reset(mine, LESSON)
+
+
+def test_what_is_saved_meanwhile_is_kept(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(mine)
+    fsync, saved = os.fsync, []
+
+    def save(descriptor: int) -> None:
+        """The learner saves when the notebook with the stub is written already, next to theirs."""
+        fsync(descriptor)
+        if not saved and list(notebook(mine).parent.glob(".*.part")):
+            text = notebook(mine).read_text(encoding="utf-8").replace("def freeze(): 冻结", "def freeze(): better")
+            saved.append(notebook(mine).write_text(text.replace('"mine"', '"mine too"'), encoding="utf-8"))
+
+    monkeypatch.setattr(os, "fsync", save)
+    kept = reset(mine, LESSON, FREEZE)
+    assert kept is not None and kept.read_text() == "def freeze(): better\n"
+    assert '"mine too"' in notebook(mine).read_text(encoding="utf-8")

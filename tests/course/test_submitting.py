@@ -176,6 +176,26 @@ def test_what_a_link_leads_to_is_not_handed_in(mine: Path, tmp_path: Path) -> No
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="such files and names are others there")
+def test_what_is_no_regular_file_or_has_no_utf8_name_is_left_out(mine: Path) -> None:
+    folder = mine / LESSON.name
+    os.mkfifo(folder / "pipe")
+    try:
+        (folder / os.fsdecode(b"r\xe9sum\xe9.txt")).write_text("not this")
+        (folder / os.fsdecode(b"b\xe9")).mkdir()
+        (folder / os.fsdecode(b"b\xe9") / "inside.txt").write_text("nor this")
+    except OSError:
+        pytest.skip("a file system that has only names in UTF-8")
+    made, kept = submit(mine, LESSON)
+    assert [one["name"] for one in made["left_out"]] == [
+        f"{LESSON.name}/b\\udce9/inside.txt",
+        f"{LESSON.name}/pipe",
+        f"{LESSON.name}/r\\udce9sum\\udce9.txt",
+    ]
+    assert f"{LESSON.name}/pipe was left out: it is no file to read" in submitting.said(made, kept)
+    assert json.loads(kept.read_bytes()) == made and OWN in packed(mine, kept.with_suffix(".zip"))
+
+
 # --- in the hands of a grader -------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from course import catalogue, paths
 from course.learner import workspace
+from course.learner.keeping import change, write
 from course.learner.workspace import RECORD, WorkspaceError, prepare
 
 LESSON = "04-freezing"
@@ -41,7 +42,11 @@ def mine(given: Path, tmp_path: Path) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     """What a learner sees of a folder."""
     files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {name.as_posix(): path.read_bytes() for name, path in files.items() if not name.parts[0].startswith(".")}
+    return {
+        name.as_posix(): path.read_bytes()
+        for name, path in files.items()
+        if not any(part.startswith(".") for part in name.parts)
+    }
 
 
 def kept(mine: Path) -> dict[str, bytes]:
@@ -81,7 +86,7 @@ def test_what_a_learner_did_not_change_is_brought_up_to_date(given: Path, mine: 
     said = prepare(mine, given)
     assert said == [
         f"{name} was brought up to date; you had not changed it." for name in sorted(contents(mine), key=str.lower)
-    ]
+    ] + ["Where such a notebook is open in JupyterLab: File > Reload Notebook from Disk."]
     assert contents(mine) == {name: (given / name).read_bytes() for name in contents(mine)}
     assert prepare(mine, given) == []
 
@@ -106,6 +111,19 @@ def test_a_newer_notebook_is_merged_with_the_learners(given: Path, mine: Path) -
     assert prepare(mine, given) == [] and contents(mine) == after
 
 
+def test_answers_that_are_no_longer_recognised_are_said_to_be(given: Path, mine: Path) -> None:
+    solve(mine)
+    notebook = json.loads((mine / NOTEBOOK).read_bytes())
+    notebook["nbformat_minor"] = 4
+    for cell in notebook["cells"]:
+        cell["metadata"] = {}
+        del cell["id"]
+    (mine / NOTEBOOK).write_text(json.dumps(notebook))
+    second_edition(given)
+    assert "1 cell of yours is no longer recognised as an answer" in prepare(mine, given)[0]
+    assert SOLVED in [cell.source for cell in nbformat.read(mine / NOTEBOOK, as_version=4).cells]
+
+
 def test_checks_are_the_releases_and_other_files_stay(given: Path, mine: Path) -> None:
     (mine / CHECKS).write_text("check_freeze = print\n", encoding="utf-8")
     (mine / LESSON / "photos.txt").write_text("mine")
@@ -114,8 +132,9 @@ def test_checks_are_the_releases_and_other_files_stay(given: Path, mine: Path) -
     assert (mine / CHECKS).read_bytes() == (given / CHECKS).read_bytes()
     assert kept(mine) == {"freezing_checks.py": b"check_freeze = print\n"}
     second_edition(given)
-    said = prepare(mine, given)[-1]
-    assert said.startswith(f"{LESSON}/photos.txt is as you left it. The course has a newer one")
+    for _run in range(2):
+        said = prepare(mine, given)
+        assert any(one.startswith(f"{LESSON}/photos.txt is as you left it. The course has a newer one") for one in said)
     assert (mine / LESSON / "photos.txt").read_text() == "mine"
     (mine / LESSON / "photos.txt").rename(mine / LESSON / "old.txt")
     assert prepare(mine, given) == []
@@ -144,10 +163,119 @@ def test_without_a_record_every_file_is_the_learners(given: Path, tmp_path: Path
     (mine / NOTEBOOK).write_text("solved")
     if record is not None:
         (mine / RECORD).write_text(record)
-    (said,) = prepare(mine, given)
-    assert said.startswith(f"{NOTEBOOK} is as you left it. The course has a newer one")
+    for _run in range(2):
+        (said,) = prepare(mine, given)
+        assert said.startswith(f"{NOTEBOOK} is as you left it. The course has a newer one")
+        assert NOTEBOOK not in json.loads((mine / RECORD).read_text()), "it is not what the learner was given"
     assert (mine / NOTEBOOK).read_text() == "solved"
     assert (mine / CHECKS).read_bytes() == (given / CHECKS).read_bytes()
+
+
+def during_the_first_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Lets `act` happen when a file's content is written, but not yet in its place."""
+    fsync, due = os.fsync, [act]
+
+    def interrupted(descriptor: int) -> None:
+        fsync(descriptor)
+        if due:
+            due.pop()()
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+
+
+def test_two_that_write_one_file_at_once_do_not_share_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notebook.ipynb"
+    during_the_first_write(monkeypatch, lambda: write(path, b"the other's"))
+    write(path, b"one's")
+    assert path.read_bytes() == b"one's" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        write(tmp_path / "folder", b"text")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there, and modes are others")
+def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    file, link = tmp_path / "elsewhere" / "mine.ipynb", tmp_path / "lesson.ipynb"
+    file.parent.mkdir()
+    file.write_bytes(b"before")
+    file.chmod(0o440)
+    link.symlink_to(file)
+    write(link, b"after")
+    assert link.is_symlink() and file.read_bytes() == b"after"
+    assert file.stat().st_mode & 0o777 == 0o440
+    (tmp_path / "plain").write_bytes(b"")
+    write(tmp_path / "new", b"")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_is_saved_meanwhile_is_merged_too(given: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solve(mine)
+    second_edition(given)
+    write(mine / workspace.GIVEN / workspace._digest((given / NOTEBOOK).read_bytes()), (given / NOTEBOOK).read_bytes())
+    fsync, saved = os.fsync, []
+
+    def save(descriptor: int) -> None:
+        """The learner saves when the merged notebook is written already, next to theirs."""
+        fsync(descriptor)
+        if not saved and list((mine / LESSON).glob(".*.part")):
+            text = (mine / NOTEBOOK).read_text(encoding="utf-8").replace("print('solved')", "print('better')")
+            saved.append((mine / NOTEBOOK).write_text(text, encoding="utf-8"))
+
+    monkeypatch.setattr(os, "fsync", save)
+    said = prepare(mine, given)
+    assert saved and said[-1].endswith("File > Reload Notebook from Disk.")
+    merged = (mine / NOTEBOOK).read_text(encoding="utf-8")
+    assert "print('better')" in merged and "Second edition" in merged
+
+
+def test_who_saves_without_end_is_told(tmp_path: Path) -> None:
+    path, times = tmp_path / "notebook", iter(range(100))
+
+    def by(_before: bytes | None) -> tuple[bytes, None]:
+        path.write_text(f"saved {next(times)}")
+        return b"changed", None
+
+    with pytest.raises(OSError, match="over and over"):
+        change(path, by)
+    assert path.read_text() == "saved 4" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_record_that_cannot_be_written_is_said(given: Path, tmp_path: Path) -> None:
+    (tmp_path / RECORD).mkdir()
+    with pytest.raises(WorkspaceError, match="What you were given could not be written down"):
+        prepare(tmp_path, given)
+
+
+def test_one_lesson_that_fails_stops_no_other(given: Path, mine: Path) -> None:
+    """A folder where the notebook should be, and one in kept/ that has the name of what is to be kept."""
+    (mine / NOTEBOOK).unlink()
+    (mine / NOTEBOOK).mkdir()
+    (mine / LESSON / "kept" / "2026-freezing_checks.py").mkdir(parents=True)
+    (mine / CHECKS).write_text("mine")
+    second_edition(given)
+    for _run in range(2):
+        assert prepare(mine, given)[0].startswith(f"{NOTEBOOK} could not be brought up to date (")
+    assert (mine / LESSON / "photos.txt").read_text() == "second edition"
+    assert (mine / CHECKS).read_bytes() == (given / CHECKS).read_bytes()
+    assert "mine" in [path.read_text() for path in (mine / LESSON / "kept").iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("fault", ["surrogate", "grade_id"])
+def test_a_notebook_that_could_not_be_written_again_is_broken(given: Path, mine: Path, fault: str) -> None:
+    solve(mine)
+    notebook = json.loads((mine / NOTEBOOK).read_bytes())
+    if fault == "surrogate":
+        notebook["cells"][0]["source"] = "\ud83d"
+    else:
+        notebook["cells"][0]["metadata"]["nbgrader"] = {"grade_id": ["freeze"]}
+    (mine / NOTEBOOK).write_text(json.dumps(notebook))
+    second_edition(given)
+    assert prepare(mine, given)[0].startswith(f"{NOTEBOOK} is as it was: it cannot be read as a notebook (")
+    assert (mine / LESSON / "photos.txt").read_text() == "second edition"
 
 
 def killed(folder: Path, given: Path, moment: int) -> bool:
