@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +66,11 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
     sys.exit(not all(result.right for result in results))
 
 
-def _grade(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
+def _grade(
+    source: Path, submission: Path, files: Path, extra: Mapping[str, Path]
+) -> tuple[list[dict[str, Any]], NotebookNode]:
     """The instructor's grader, which needs Linux. A learner's own code on their own machine need not be shut in."""
     import autograder
 
-    report = autograder.grade(source, submission, files=files, isolate=False)
+    report = autograder.grade(source, submission, files=files, extra=extra, isolate=False)
     return [verdict.as_dict() for verdict in report.verdicts], report.notebook
