@@ -180,7 +180,11 @@ class Check:
     def hint(self, number: int | None = None) -> None:
         """Shows the next of three hints, each saying more, and the third again when all are given; or hint `number`."""
         if number is None:
-            number = min(self._hints_given + 1, len(self.hints))
+            number = (
+                progress.next_hint(self.exercise, len(self.hints), self._hints_given)
+                if scale.interactive()
+                else min(self._hints_given + 1, len(self.hints))
+            )
             self._hints_given = number
         if not 1 <= number <= len(self.hints):
             raise ValueError(_("There are hints 1 to {count}.").format(count=len(self.hints)))

@@ -78,7 +78,7 @@ def hint(exercise: Exercise, number: int | None) -> None:
 
     hints = catalogue.hints(exercise)
     if number is None:
-        number = min(progress.load().exercises[exercise.name].hints + 1, len(hints))
+        number = progress.next_hint(exercise.name, len(hints))
     heading = _("Hint {number} of {count}.").format(number=number, count=len(hints))
     console().print(Markdown(f"**{heading}** {_(hints[number - 1])}"))
     progress.record("hint", exercise.name, points=number)

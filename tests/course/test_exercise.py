@@ -319,3 +319,16 @@ def test_a_learner_at_work_leaves_a_trace_and_a_grading_none(asked, monkeypatch)
     check(lambda x: 2 * x)
     standing = progress.load().exercises["freeze"]
     assert (standing.hints, standing.tries, standing.points) == (1, 1, 3.0)
+
+
+def test_a_new_kernel_goes_on_with_the_next_hint(asked, monkeypatch):
+    check, said = asked
+    monkeypatch.setattr("course.scale.interactive", lambda: True)
+    check.hint()
+    another = make_check()
+    another.exercise = "freeze"
+    another.hint()
+    assert [text.split()[-1] for text in said] == ["one", "two"]
+    monkeypatch.setattr(progress, "record", lambda *args, **kwargs: False)
+    another.hint()
+    assert said[-1].split()[-1] == "three", "what cannot be kept counts here"
