@@ -107,13 +107,11 @@ class Course:
 
 def home() -> Path:
     """The folder of what is kept about a learner."""
-    named = os.environ.get(HOME_VARIABLE)
-    # os.path, since pathlib raises where there is no such user
-    return (
-        Path(os.path.expanduser(named))
-        if named
-        else platformdirs.user_data_path("finetuning-from-zero", appauthor=False)
-    )
+    if not (named := os.environ.get(HOME_VARIABLE)):
+        return platformdirs.user_data_path("finetuning-from-zero", appauthor=False)
+    with suppress(RuntimeError):  # there is no such user: it is a name like others
+        return Path(named).expanduser()
+    return Path(named)
 
 
 def file() -> Path:
