@@ -201,7 +201,7 @@ class Check:
             return
         if not (self._asked_for_solution or self._tried()):
             self._asked_for_solution = True
-            display(Text(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
+            display(Text(solutions.not_tried(f"check_{self.exercise}.solution()")))
             return
         display(Text(f"{found.why}\n\n```python\n{found.code}\n```"))
         self._record("solution")

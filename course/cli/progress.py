@@ -109,6 +109,6 @@ def solution(exercise: Exercise, yes: bool) -> None:
         raise click.ClickException(str(error)) from error
     if not (yes or progress.load().exercises[exercise.name].tries):
         again = " ".join(["course solution", exercise.name, "--yes"])
-        raise click.ClickException(solutions.NOT_TRIED.format(again=again))
-    console().print(Markdown(f"{_(found.why)}\n\n```python\n{found.code}\n```"))
+        raise click.ClickException(solutions.not_tried(again))
+    console().print(Markdown(f"{found.why}\n\n```python\n{found.code}\n```"))
     progress.record("solution", exercise.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def submit(lesson: Lesson | Exercise | None, student: str | None, archive: bool,
     except (WorkspaceError, checking.CheckingError) as error:
         raise click.ClickException(str(error)) from error
     progress.record("submit", lesson=wanted.name)
-    click.echo(submitting.as_json(made).decode().rstrip() if as_json else submitting.said(made, kept))
+    # on any pipe: what is not ASCII is escaped
+    click.echo(json.dumps(made, indent=1) if as_json else submitting.said(made, kept))
 
 
 def _in_a_terminal() -> bool:
