@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType
+from course.cli.arguments import ExerciseType, LessonType, folder_option
 from course.locale import gettext as _
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.argument("lesson", type=LessonType(), required=False)
 @click.argument("exercise", type=ExerciseType(), required=False)
 @click.option("--json", "as_json", is_flag=True, help=_("Print the verdicts as JSON, for a script."))
-def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: bool) -> None:
+@folder_option
+def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: bool, folder: Path) -> None:
     """Check a whole lesson as it will be graded.
 
     Says of each exercise how it stands, and what to mend first. Without LESSON it is the lesson whose folder you are
@@ -42,16 +43,16 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
     from course.cli.terminal import console, waiting
     from course.learner import checking
 
-    here = Path.cwd()
+    here, folder = Path.cwd(), folder.resolve()
     try:
         if isinstance(lesson, Exercise):
             wanted, exercise = find_lesson(lesson.lesson), lesson
         else:
-            wanted = lesson or checking.lesson_here(here)
+            wanted = lesson or checking.lesson_here(folder)
         if exercise is not None and exercise not in wanted.exercises:
             said = _("{name} is an exercise of lesson {lesson}.")
             raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
-        path = checking.notebook_of(wanted, here)
+        path = checking.notebook_of(wanted, folder)
         with waiting(_("Checking {lesson}").format(lesson=wanted.name)):
             results = checking.check(wanted, path, _grade if sys.platform == "linux" else checking.in_a_kernel)
     except checking.CheckingError as error:

@@ -9,16 +9,8 @@ from pathlib import Path
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType
+from course.cli.arguments import ExerciseType, LessonType, folder_option
 from course.locale import gettext as _
-
-folder_option = click.option(
-    "--folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=".",
-    metavar="FOLDER",
-    help=_("The folder with your lessons, where you are in another."),
-)
 
 
 @click.command()

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +21,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import card, catalogue, paths
+from course import card, catalogue
 from course.card import VERDICT_MIME, Look, State
 from course.catalogue import Exercise, Lesson
 from course.learner import progress
@@ -88,18 +89,23 @@ def lesson_here(start: Path) -> Lesson:
 
 
 def notebook_of(lesson: Lesson, start: Path) -> Path:
-    """The learner's notebook of a lesson: around `start`, or below it where `course lab` puts it.
+    """The learner's notebook of a lesson: in their copy, else around `start`, where an instructor's exchange put it.
 
     Raises CheckingError where there is none.
     """
-    for folder in (start, *start.parents, start / paths.WORKSPACE):
+    from course.learner.workspace import WorkspaceError, find
+
+    copies = []
+    with suppress(WorkspaceError):
+        copies.append(find(start))
+    for folder in (*copies, start, *start.parents):
         path = folder / lesson.name / lesson.notebook.name
         if path.is_file():
             return path
     raise CheckingError(
         _(
-            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, or"
-            " make one with `course lab`."
+            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, name"
+            " it with --folder, or make one with `course lab`."
         ).format(lesson=lesson.name, folder=start)
     )
 

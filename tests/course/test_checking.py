@@ -289,6 +289,23 @@ def test_it_is_found_from_beside_the_workspace(
     assert result.exit_code == 1 and "There is no notebook of lesson 04-freezing in " in result.stderr
 
 
+def test_a_copy_is_found_as_reset_and_submit_find_it(
+    mine: Path, grader: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The nearest folder with a record, and not a lesson that stands in it by chance; else what is around."""
+    stray = mine / "notes" / LESSON.name / f"{LESSON.name}.ipynb"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(LESSON.notebook.read_bytes())
+    own = str(mine.resolve() / LESSON.name / stray.name)
+    monkeypatch.chdir(mine / "notes")
+    assert json.loads(run("4", "--json").stdout)["notebook"] == own
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(run("--json", "--folder", str(mine / LESSON.name)).stdout)["notebook"] == own
+    fetched = tmp_path / "fetched" / LESSON.name / stray.name
+    stray.parent.parent.rename(fetched.parent.parent)
+    assert json.loads(run("4", "--json", "--folder", "fetched").stdout)["notebook"] == str(fetched.resolve())
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": [{}]}', '{"cells": 1}', "\x00", b"\xff\xfe"])
 def test_what_is_no_notebook_is_answered_with_a_sentence(
     mine: Path, grader: dict[str, tuple[str, str]], content: str | bytes
