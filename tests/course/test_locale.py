@@ -178,7 +178,7 @@ def test_messages_are_found_where_they_are_said(tmp_path, source, messages):
         'said.value = "Words here."',
         'rows.append("Some words.")',
         'raise TypeError(str("Some words"))',
-        'x = ("Look at", 1)',
+        'rows = (("Look at", text), *rows)',
     ],
 )
 def test_a_sentence_of_the_library_is_a_fault_wherever_it_stands(tmp_path, source):
