@@ -181,7 +181,11 @@ class Check:
     def hint(self, number: int | None = None) -> None:
         """Shows the next of three hints, each saying more, and the third again when all are given; or hint `number`."""
         if number is None:
-            number = min(self._hints_given + 1, len(self.hints))
+            number = (
+                progress.next_hint(self.exercise, len(self.hints), self._hints_given)
+                if scale.interactive()
+                else min(self._hints_given + 1, len(self.hints))
+            )
             self._hints_given = number
         if not 1 <= number <= len(self.hints):
             raise ValueError(_("There are hints 1 to {count}.").format(count=len(self.hints)))
@@ -198,7 +202,7 @@ class Check:
             return
         if not (self._asked_for_solution or self._tried()):
             self._asked_for_solution = True
-            display(Text(solutions.NOT_TRIED.format(again=f"check_{self.exercise}.solution()")))
+            display(Text(solutions.not_tried(f"check_{self.exercise}.solution()")))
             return
         display(Text(f"{found.why}\n\n```python\n{found.code}\n```"))
         self._record("solution")

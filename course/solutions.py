@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import dataclass
 
@@ -10,11 +11,8 @@ from course import paths
 from course.catalogue import Exercise
 from course.locale import gettext as _
 
-NOT_TRIED = _(
-    "You have not tried yet, and what you find yourself stays longer. A hint says less. If you want to see the "
-    "solution all the same, ask once more: `{again}`."
-)
-
+# The first line of a cell in the percent format, with nbgrader's JSON.
+HEADER = re.compile(r"^# %%(?:.* nbgrader=(.*))?.*\n", re.MULTILINE)
 REASON = re.compile(r"^ *# Why: (.+(?:\n *# .+)*)\n+", re.MULTILINE)
 
 
@@ -30,6 +28,14 @@ class Solution:
     why: str
 
 
+def not_tried(again: str) -> str:
+    """What is said first to somebody who has not tried; `again` is how to ask once more."""
+    return _(
+        "You have not tried yet, and what you find yourself stays longer. A hint says less. If you want to see the "
+        "solution all the same, ask once more: `{again}`."
+    ).format(again=again)
+
+
 def find(exercise: Exercise) -> Solution:
     """The reference for an exercise.
 
@@ -43,15 +49,24 @@ def find(exercise: Exercise) -> Solution:
                 "The hints are: `check_{exercise}.hint()`."
             ).format(exercise=exercise.name)
         )
-    from course.release import source_notebook  # nbgrader and jupytext take half a second
-
-    cell = next(cell for cell in source_notebook(folder).cells if cell.id == exercise.cell)
-    text = "\n".join(line for line in cell.source.splitlines() if not line.strip().startswith("### "))
+    cell = _cell((folder / f"{exercise.lesson}.py").read_text(encoding="utf-8"), exercise.cell)
+    text = "\n".join(line for line in cell.splitlines() if not line.strip().startswith("### "))
     code = _without_docstring(text, exercise.name)
     why = REASON.search(code)
     return Solution(
         code=REASON.sub("", code, count=1),
         why=re.sub(r"\s*\n *# ", " ", why[1]) if why else "",
+    )
+
+
+def _cell(lesson: str, grade_id: str) -> str:
+    """A cell of a lesson's text. It is read as it stands: to make the notebook of it takes seconds."""
+    _before, *parts = HEADER.split(lesson)
+    cells = zip(parts[::2], parts[1::2], strict=True)
+    return next(
+        cell.strip("\n")
+        for header, cell in cells
+        if header and json.JSONDecoder().raw_decode(header)[0]["grade_id"] == grade_id
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -81,8 +82,16 @@ def _become(command: list[str], folder: Path) -> None:
     """Go on as `command`. Windows has no such thing: there it runs as a child, and its end is this one's."""
     os.chdir(folder)
     if os.name == "nt":
-        sys.exit(subprocess.call(command))
+        sys.exit(_as_child(command))
     os.execv(command[0], command)
+
+
+def _as_child(command: list[str]) -> int:
+    """Ctrl-C reaches both, and is the child's to answer: it may ask back, and ends in order."""
+    process = subprocess.Popen(command)
+    while True:
+        with suppress(KeyboardInterrupt):
+            return process.wait()
 
 
 main.add_command(check.check)

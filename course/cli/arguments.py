@@ -1,8 +1,9 @@
-"""Lessons and exercises as arguments of a command: forgiving when read, completed when half typed."""
+"""What commands take: lessons and exercises, forgiving when read and completed when half typed, and a folder."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,15 @@ from click.shell_completion import CompletionItem
 
 from course import catalogue
 from course.catalogue import Exercise, Lesson
+from course.locale import gettext as _
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    metavar="FOLDER",
+    help=_("The folder with your lessons, where you are in another."),
+)
 
 
 class LessonType(click.ParamType):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType
+from course.cli.arguments import ExerciseType, LessonType, folder_option
 from course.locale import gettext as _
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @click.argument("lesson", type=LessonType(), required=False)
 @click.argument("exercise", type=ExerciseType(), required=False)
 @click.option("--json", "as_json", is_flag=True, help=_("Print the verdicts as JSON, for a script."))
-def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: bool) -> None:
+@folder_option
+def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: bool, folder: Path) -> None:
     """Check a whole lesson as it will be graded.
 
     Says of each exercise how it stands, and what to mend first. Without LESSON it is the lesson whose folder you are
@@ -41,16 +43,16 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
     from course.cli.terminal import console, waiting
     from course.learner import checking
 
-    here = Path.cwd()
+    here, folder = Path.cwd(), folder.resolve()
     try:
         if isinstance(lesson, Exercise):
             wanted, exercise = find_lesson(lesson.lesson), lesson
         else:
-            wanted = lesson or checking.lesson_here(here)
+            wanted = lesson or checking.lesson_here(folder)
         if exercise is not None and exercise not in wanted.exercises:
             said = _("{name} is an exercise of lesson {lesson}.")
             raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
-        path = checking.notebook_of(wanted, here)
+        path = checking.notebook_of(wanted, folder)
         with waiting(_("Checking {lesson}").format(lesson=wanted.name)):
             results = checking.check(wanted, path, _grade if sys.platform == "linux" else checking.in_a_kernel)
     except checking.CheckingError as error:
@@ -65,9 +67,11 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
     sys.exit(not all(result.right for result in results))
 
 
-def _grade(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
+def _grade(
+    source: Path, submission: Path, files: Path, extra: Mapping[str, Path]
+) -> tuple[list[dict[str, Any]], NotebookNode]:
     """The instructor's grader, which needs Linux. A learner's own code on their own machine need not be shut in."""
     import autograder
 
-    report = autograder.grade(source, submission, files=files, isolate=False)
+    report = autograder.grade(source, submission, files=files, extra=extra, isolate=False)
     return [verdict.as_dict() for verdict in report.verdicts], report.notebook

@@ -78,7 +78,7 @@ def hint(exercise: Exercise, number: int | None) -> None:
 
     hints = catalogue.hints(exercise)
     if number is None:
-        number = min(progress.load().exercises[exercise.name].hints + 1, len(hints))
+        number = progress.next_hint(exercise.name, len(hints))
     heading = _("Hint {number} of {count}.").format(number=number, count=len(hints))
     console().print(Markdown(f"**{heading}** {_(hints[number - 1])}"))
     progress.record("hint", exercise.name, points=number)
@@ -109,6 +109,6 @@ def solution(exercise: Exercise, yes: bool) -> None:
         raise click.ClickException(str(error)) from error
     if not (yes or progress.load().exercises[exercise.name].tries):
         again = " ".join(["course solution", exercise.name, "--yes"])
-        raise click.ClickException(solutions.NOT_TRIED.format(again=again))
-    console().print(Markdown(f"{_(found.why)}\n\n```python\n{found.code}\n```"))
+        raise click.ClickException(solutions.not_tried(again))
+    console().print(Markdown(f"{found.why}\n\n```python\n{found.code}\n```"))
     progress.record("solution", exercise.name)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType
+from course.cli.arguments import ExerciseType, LessonType, folder_option
 from course.locale import gettext as _
-
-folder_option = click.option(
-    "--folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=".",
-    metavar="FOLDER",
-    help=_("The folder with your lessons, where you are in another."),
-)
 
 
 @click.command()
@@ -91,7 +84,8 @@ def submit(lesson: Lesson | Exercise | None, student: str | None, archive: bool,
     except (WorkspaceError, checking.CheckingError) as error:
         raise click.ClickException(str(error)) from error
     progress.record("submit", lesson=wanted.name)
-    click.echo(submitting.as_json(made).decode().rstrip() if as_json else submitting.said(made, kept))
+    # on any pipe: what is not ASCII is escaped
+    click.echo(json.dumps(made, indent=1) if as_json else submitting.said(made, kept))
 
 
 def _in_a_terminal() -> bool:

@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from course import card, catalogue, paths
+from course import card, catalogue
 from course.card import VERDICT_MIME, Look, State
 from course.catalogue import Exercise, Lesson
 from course.learner import progress
@@ -28,9 +30,10 @@ from course.locale import gettext as _
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# Grades a submission against a released notebook with the files beside it. Gives what is said of each test cell, as
-# dictionaries with grade_id, state, points, max_points, message and misconception, and the notebook as it ran.
-Grade = Callable[[Path, Path, Path], "tuple[list[dict[str, Any]], NotebookNode]"]
+# Grades a submission against a released notebook, with the folder of files that the release has beside it and the
+# learner's own files by their names there. Gives what is said of each test cell, as dictionaries with grade_id, state,
+# points, max_points, message and misconception, and the notebook as it ran.
+Grade = Callable[[Path, Path, Path, Mapping[str, Path]], "tuple[list[dict[str, Any]], NotebookNode]"]
 
 # As in nbgrader_config.py: a cell that takes longer hangs.
 CELL_SECONDS, START_SECONDS, OUTPUT_SECONDS = 60, 120, 30
@@ -86,18 +89,23 @@ def lesson_here(start: Path) -> Lesson:
 
 
 def notebook_of(lesson: Lesson, start: Path) -> Path:
-    """The learner's notebook of a lesson: around `start`, or below it where `course lab` puts it.
+    """The learner's notebook of a lesson: in their copy, else around `start`, where an instructor's exchange put it.
 
     Raises CheckingError where there is none.
     """
-    for folder in (start, *start.parents, start / paths.WORKSPACE):
+    from course.learner.workspace import WorkspaceError, find
+
+    copies = []
+    with suppress(WorkspaceError):
+        copies.append(find(start))
+    for folder in (*copies, start, *start.parents):
         path = folder / lesson.name / lesson.notebook.name
         if path.is_file():
             return path
     raise CheckingError(
         _(
-            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, or"
-            " make one with `course lab`."
+            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, name"
+            " it with --folder, or make one with `course lab`."
         ).format(lesson=lesson.name, folder=start)
     )
 
@@ -130,14 +138,34 @@ def _readable(path: Path) -> None:
 def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
     """What the checks of a lesson say of the notebook at `path`, exercise by exercise.
 
-    Test cells, and the files beside them, are those of the release, whatever became of the learner's. Raises
-    CheckingError where there is no notebook that can be read.
+    Test cells, and the files beside them, are those of the release, whatever became of the learner's; what else the
+    learner has there and hands in is there too. Raises CheckingError where there is no notebook that can be read.
     """
     _readable(path)
-    verdicts, notebook = grade(lesson.notebook, path, lesson.notebook.parent)
+    given = lesson.notebook.parent
+    verdicts, notebook = grade(lesson.notebook, path, given, _own_files(path.parent, given))
     said = {verdict["grade_id"]: verdict for verdict in verdicts}
     cards = {_grade_id(cell): _card(cell) for cell in notebook.cells}
     return [_result(exercise, said[exercise.test], cards.get(exercise.test, "")) for exercise in lesson.exercises]
+
+
+def _own_files(folder: Path, given: Path) -> dict[str, Path]:
+    """What the learner hands in with the notebook, by its names; where the release has a name, its own wins."""
+    from course.learner.submitting import LARGEST, PASSED_OVER
+
+    shipped = {path.relative_to(given) for path in given.rglob("*") if path.is_file()}
+    folders_shipped = {parent for name in shipped for parent in name.parents}
+    own = {}
+    for where, folders, files in os.walk(folder):
+        for names in (folders, files):
+            names[:] = sorted(name for name in names if not any(fnmatchcase(name, one) for one in PASSED_OVER))
+        for path in (Path(where, file) for file in files):
+            name = path.relative_to(folder)
+            theirs = name in shipped | folders_shipped or not shipped.isdisjoint(name.parents)
+            plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
+            if plain and not theirs and path.suffix != ".ipynb":
+                own[name.as_posix()] = path
+    return own
 
 
 def _result(exercise: Exercise, said: dict[str, Any], shown: str) -> Result:
@@ -179,7 +207,9 @@ def _card(cell: NotebookNode) -> str:
 # --- without the instructor's grader ------------------------------------------------------------------------
 
 
-def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
+def in_a_kernel(
+    source: Path, submission: Path, files: Path, extra: Mapping[str, Path]
+) -> tuple[list[dict[str, Any]], NotebookNode]:
     """Grades as JupyterLab would run the notebook, save that experiments are passed over: for what is no Linux.
 
     A cell that hangs ends it. Raises CheckingError where no kernel can be had.
@@ -194,6 +224,10 @@ def in_a_kernel(source: Path, submission: Path, files: Path) -> tuple[list[dict[
     notebook = restored(nbformat.read(source, as_version=4), nbformat.read(submission, as_version=4))
     ended: tuple[str, str] | None = None  # what is to be said of the tests that were not done
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        for name, path in extra.items():
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
         shutil.copytree(files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
         client = NotebookClient(
             notebook,

@@ -22,11 +22,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import platformdirs
 
@@ -41,6 +40,10 @@ HOME_VARIABLE = "COURSE_HOME"
 VERSION = 1
 # A longer silence between two events counts as a break, and this much of it as work.
 BREAK = 15 * 60.0  # seconds
+# How long another's write is waited for, in seconds. A check writes once and reads once or twice, and none may dawdle.
+WRITING, READING = 1.0, 0.2
+# What SQLite says of a file that is damaged, or is another's.
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS event (
@@ -56,7 +59,7 @@ class Standing:
 
     state: what the last check said, "" before the first. points: the most that a check gave. tries: checks of
     something that was written. hints: how many were shown, and solution: whether the reference was; before the first
-    check that found everything right, since after that they helped nobody.
+    check that found everything right, since after that they helped nobody. last_hint: the furthest that was ever shown.
     """
 
     exercise: Exercise
@@ -65,6 +68,7 @@ class Standing:
     tries: int = 0
     hints: int = 0
     solution: bool = False
+    last_hint: int = 0
 
     @property
     def done(self) -> bool:
@@ -103,8 +107,11 @@ class Course:
 
 def home() -> Path:
     """The folder of what is kept about a learner."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named) if named else platformdirs.user_data_path("finetuning-from-zero", appauthor=False)
+    if not (named := os.environ.get(HOME_VARIABLE)):
+        return platformdirs.user_data_path("finetuning-from-zero", appauthor=False)
+    with suppress(RuntimeError):  # there is no such user: it is a name like others
+        return Path(named).expanduser()
+    return Path(named)
 
 
 def file() -> Path:
@@ -121,8 +128,8 @@ def record(
     with suppress(catalogue.UnknownName):
         lesson = lesson or catalogue.find_exercise(exercise).lesson
     event = (time.time(), lesson, exercise, kind, str(state), points, note)
-    with suppress(OSError, sqlite3.Error), _opened() as database:
-        database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", event)
+    with suppress(OSError, sqlite3.Error):
+        _execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", event, wait=WRITING)
         return True
     return False
 
@@ -132,10 +139,10 @@ def load() -> Course:
     course = Course({exercise.name: Standing(exercise) for exercise in catalogue.exercises()})
     events: list[tuple[float, str, str, str, str, float]] = []
     if file().is_file():
-        with suppress(OSError, sqlite3.Error), _opened() as database:
-            events = database.execute(
-                "SELECT at, lesson, exercise, kind, state, points FROM event ORDER BY at, rowid"
-            ).fetchall()
+        with suppress(OSError, sqlite3.Error):
+            events = _execute(
+                "SELECT at, lesson, exercise, kind, state, points FROM event ORDER BY at, rowid", wait=READING
+            )
     before = 0.0
     for at, lesson, name, kind, state, points in events:
         if lesson == course.latest:
@@ -147,13 +154,24 @@ def load() -> Course:
     return course
 
 
+def next_hint(exercise: str, count: int, given: int = 0) -> int:
+    """The number of the next of `count` hints: each says more, and the last stays.
+
+    given: the last that was shown here, where that may not have been kept.
+    """
+    standing = load().exercises.get(exercise)
+    return min(max(standing.last_hint if standing else 0, given) + 1, count)
+
+
 def _count(standing: Standing, kind: str, state: str, points: float) -> None:
     if kind == "check":
         standing.state = state
         standing.points = max(standing.points, min(points, standing.exercise.points))
         standing.tries += state != "not attempted"
-    elif kind == "hint" and not standing.done:
-        standing.hints = max(standing.hints, int(points))
+    elif kind == "hint":
+        standing.last_hint = max(standing.last_hint, int(points))
+        if not standing.done:
+            standing.hints = standing.last_hint
     elif kind == "solution" and not standing.done:
         standing.solution = True
 
@@ -192,28 +210,41 @@ def _next(lesson: Lesson, course: Course) -> str:
     return _("This was the last of them: the course is done.")
 
 
-@contextmanager
-def _opened() -> Iterator[sqlite3.Connection]:
-    """The database within a transaction. A file that is none is put aside, and a new one begun."""
+def _execute(statement: str, values: tuple[object, ...] = (), *, wait: float) -> list[Any]:
+    """The rows that a statement gives, in a transaction. A file that is damaged is put aside, and a new one begun."""
     file().parent.mkdir(parents=True, exist_ok=True)
     try:
-        database = _connect()
+        return _executed(statement, values, wait)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # locked for too long, no rights, a full disk: not damaged
+        if not _broken(error):  # locked for too long, no rights, a full disk
             raise
         file().replace(file().with_suffix(f".broken-{time.time_ns()}"))
-        database = _connect()
-    with closing(database), database:
-        yield database
+        return _executed(statement, values, wait)
 
 
-def _connect() -> sqlite3.Connection:
-    database = sqlite3.connect(file(), timeout=2.0)
-    try:
+def _executed(statement: str, values: tuple[object, ...], wait: float) -> list[Any]:
+    """SQLite would wait too, but looks ever less often: somebody who writes much would be there first each time."""
+    until = time.monotonic() + wait
+    while True:
+        try:
+            return _at_once(statement, values)
+        except sqlite3.OperationalError as error:
+            if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.005)
+
+
+def _at_once(statement: str, values: tuple[object, ...]) -> list[Any]:
+    with closing(sqlite3.connect(file(), timeout=0)) as database, database:
         if database.execute("PRAGMA user_version").fetchone() == (0,):
             database.execute(TABLE)
             database.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        database.close()
-        raise
-    return database
+        return database.execute(statement, values).fetchall()
+
+
+def _broken(error: sqlite3.DatabaseError) -> bool:
+    return _kind(error) in DAMAGED or "no such table" in str(error)
+
+
+def _kind(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of the code says where

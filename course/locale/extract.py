@@ -54,6 +54,9 @@ OF_WIDGETS = ("description", "label", "placeholder", "tooltip")
 COMMANDS = ("command", "group")
 # Styles, tags, fences of code and names of errors, which are the same in every language.
 MARKUP = re.compile(r"<style>.*</style>|<[^>]*>?|```\w*|\b[A-Z]\w*Error\b", re.DOTALL)
+# How a sentence begins. A constant of the library that begins so is said to somebody, wherever it stands.
+SENTENCE = re.compile(r"\s*[A-Z][a-z]+\S*\s+\w")
+NAMES = {"Fine-tuning from Zero"}  # which are the same in every language
 # What is for instructors, and speaks English.
 FOR_INSTRUCTORS = {"release"}
 
@@ -128,6 +131,7 @@ class _Reader(ast.NodeVisitor):
         self.found = found
         self.names: dict[str, str] = {}  # what gettext and ngettext are called here
         self.functions: list[ast.FunctionDef] = []
+        self.judged: set[ast.expr | ast.stmt] = set()  # texts that are found already
         self.is_check = path.name.endswith("_checks.py")
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
@@ -159,6 +163,11 @@ class _Reader(ast.NodeVisitor):
             if isinstance(argument, ast.Constant) and says_something(argument.value):
                 self._fault(argument, f"{name} shows a text that is not translated: it goes through gettext")
         self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        said = self.names and not self.is_check and isinstance(node.value, str) and SENTENCE.match(node.value)
+        if said and node not in self.judged and node.value not in NAMES:
+            self._fault(node, "a sentence that is not translated: it goes through gettext")
 
     def visit_Raise(self, node: ast.Raise) -> None:
         if self._speaks() and isinstance(node.exc, ast.Call) and _name(node.exc) not in SHOWN:
@@ -225,10 +234,12 @@ class _Reader(ast.NodeVisitor):
                     self._constants(line.value)
 
     def _message(self, node: ast.expr | ast.stmt, text: str, plural: str | None = None) -> None:
+        self.judged.add(node)
         if text:
             self.found.messages.append(Message(text, plural, self.path, node.lineno))
 
     def _fault(self, node: ast.expr | ast.stmt, why: str) -> None:
+        self.judged.add(node)
         self.found.faults.append(Fault(self.path, node.lineno, why))
 
 

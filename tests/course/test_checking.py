@@ -97,6 +97,20 @@ def test_a_half_solved_lesson_as_json(answer: Callable[[dict[str, object]], Path
 
 
 @linux
+def test_the_learners_own_module_is_there_as_it_will_be_when_graded(
+    answer: Callable[[dict[str, object]], Path],
+) -> None:
+    path = answer(SOLVED)
+    (path.parent / "my_helpers.py").write_text("def helper(): ...\n")
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "freeze")
+    cell.source = f"from my_helpers import helper\n\nhelper()\n{cell.source}"
+    nbformat.write(notebook, path)
+    result = run("4")
+    assert "5 of 5 right, 20 of 20 points" in result.stdout, result.output
+
+
+@linux
 def test_an_untouched_lesson_from_its_own_folder(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(mine / LESSON.name)
     result = run()
@@ -135,9 +149,9 @@ def tiny(tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
     tests = [graded(f"assert x == {number}" + CARD.format(points=2), f"check-{number}") for number in (1, 2)]
     nbformat.write(new_notebook(cells=[graded("x = 0", "x", test=False), *tests]), given / "tiny.ipynb")
 
-    def check(*cells: NotebookNode) -> dict[str, dict[str, Any]]:
+    def check(*cells: NotebookNode, extra: dict[str, Path] | None = None) -> dict[str, dict[str, Any]]:
         nbformat.write(new_notebook(cells=list(cells)), tmp_path / "mine.ipynb")
-        said, _ = checking.in_a_kernel(given / "tiny.ipynb", tmp_path / "mine.ipynb", given)
+        said, _ = checking.in_a_kernel(given / "tiny.ipynb", tmp_path / "mine.ipynb", given, extra or {})
         return {one["grade_id"]: one for one in said}
 
     return check
@@ -147,6 +161,12 @@ def test_deleted_and_doubled_tests_count_once_as_released(tiny: Callable[..., di
     said = tiny(graded("x = 1", "x", test=False), graded("x", "check-1"), graded(CARD.format(points=2), "check-1"))
     assert [said[name]["points"] for name in ("check-1", "check-2")] == [2, 0]
     assert said["check-2"]["state"] == "error" and said["check-2"]["message"].startswith("AssertionError")
+
+
+def test_a_kernel_has_the_learners_own_files(tiny: Callable[..., dict[str, dict[str, Any]]], tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("x = 1\n")
+    said = tiny(graded("from more.one import x", "x", test=False), extra={"more/one.py": tmp_path / "one.py"})
+    assert said["check-1"]["points"] == 2
 
 
 def test_a_kernel_that_ends_and_a_cell_that_hangs(
@@ -188,11 +208,21 @@ def verdict(exercise: Exercise, state: str = "passed", message: str = "") -> dic
 
 
 @pytest.fixture
-def grader(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str]]:
+def handed() -> dict[str, Path]:
+    """The learner's own files that the grader got last."""
+    return {}
+
+
+@pytest.fixture
+def grader(monkeypatch: pytest.MonkeyPatch, handed: dict[str, Path]) -> dict[str, tuple[str, str]]:
     """A grader that says of an exercise what is put in here, and else that it is right."""
     states: dict[str, tuple[str, str]] = {}
 
-    def grade(source: Path, submission: Path, files: Path) -> tuple[list[dict[str, Any]], NotebookNode]:
+    def grade(
+        source: Path, submission: Path, files: Path, extra: dict[str, Path]
+    ) -> tuple[list[dict[str, Any]], NotebookNode]:
+        handed.clear()
+        handed.update(extra)
         lesson = catalogue.find_lesson(source.stem)
         assert submission.is_file() and files == source.parent
         return [verdict(one, *states.get(one.name, ("passed", ""))) for one in lesson.exercises], new_notebook()
@@ -211,6 +241,18 @@ def test_whatever_a_grader_says_has_a_word(mine: Path, grader: dict[str, tuple[s
     assert f"{look.mark}  freeze" in result.stdout and look.word in result.stdout
     assert "What became of it." in result.stdout
     assert progress.load().exercises["freeze"].state in ("wrong", "error", "too slow", "not attempted")
+
+
+def test_the_release_wins_and_what_is_not_handed_in_is_not_there(
+    mine: Path, grader: dict[str, tuple[str, str]], handed: dict[str, Path]
+) -> None:
+    folder = mine / LESSON.name
+    names = ("my_helpers.py", "data/a.csv", "freezing_checks.py", "kept/old.py", ".ipynb_checkpoints/x.py", "o.ipynb")
+    for name in (*names, "freezing_checks.pyc"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    assert run("4").exit_code == 0
+    assert handed == {name: folder / name for name in ("data/a.csv", "my_helpers.py")}
 
 
 def test_one_exercise_decides_alone(mine: Path, grader: dict[str, tuple[str, str]]) -> None:
@@ -245,6 +287,23 @@ def test_it_is_found_from_beside_the_workspace(
     monkeypatch.chdir(mine.parent.parent)
     result = run("4")
     assert result.exit_code == 1 and "There is no notebook of lesson 04-freezing in " in result.stderr
+
+
+def test_a_copy_is_found_as_reset_and_submit_find_it(
+    mine: Path, grader: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The nearest folder with a record, and not a lesson that stands in it by chance; else what is around."""
+    stray = mine / "notes" / LESSON.name / f"{LESSON.name}.ipynb"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(LESSON.notebook.read_bytes())
+    own = str(mine.resolve() / LESSON.name / stray.name)
+    monkeypatch.chdir(mine / "notes")
+    assert json.loads(run("4", "--json").stdout)["notebook"] == own
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(run("--json", "--folder", str(mine / LESSON.name)).stdout)["notebook"] == own
+    fetched = tmp_path / "fetched" / LESSON.name / stray.name
+    stray.parent.parent.rename(fetched.parent.parent)
+    assert json.loads(run("4", "--json", "--folder", "fetched").stdout)["notebook"] == str(fetched.resolve())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": [{}]}', '{"cells": 1}', "\x00", b"\xff\xfe"])

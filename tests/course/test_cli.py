@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,37 @@ def test_jupyterlab_is_there_to_start(tmp_path: Path) -> None:
     assert "not reached" not in done.stdout
 
 
+ENDS_IN_ORDER = """
+import sys, time
+try:
+    print("begun", flush=True)
+    sys.stdin.read()
+except KeyboardInterrupt:
+    time.sleep(0.6)  # subprocess.call would kill it after 0.25 s
+    print("in order", flush=True)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C cannot be sent to a group without this one")
+def test_a_child_ends_in_its_own_way() -> None:
+    """As Windows has it, where both get a Ctrl-C."""
+    code = "import sys; from course.cli import _as_child; "
+    code += f"sys.exit(_as_child([sys.executable, '-c', {ENDS_IN_ORDER!r}]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read() == "in order\n"
+        assert process.wait() == 7
+
+
 # --- a learner's copy ----------------------------------------------------------------------------------------
 
 
@@ -214,6 +246,14 @@ def test_submit(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = json.loads(result.stdout)
     assert made["lesson"] == "01-training-loop" and made["archive"]["name"].endswith("_01-training-loop.zip")
     assert run("submit", "--student", "../ada").stderr.startswith("Error: '../ada' cannot be part of a file's name")
+
+
+def test_a_receipt_goes_through_any_pipe(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(mine.parent / "home"))
+    (mine / "04-freezing" / "Lösung.txt").write_text("x")
+    result = CliRunner(charset="ascii").invoke(cli.main, ["submit", "4", "--json", "--folder", str(mine)])
+    assert result.exit_code == 0, result.output
+    assert "04-freezing/Lösung.txt" in [file["name"] for file in json.loads(result.stdout)["files"]]
 
 
 # --- where the lessons lie ----------------------------------------------------------------------------------

@@ -403,3 +403,16 @@ def test_the_input_of_a_loop_without_end_is_had_too():
     check = make_check(seconds=0.2)
     check.verdict(double)
     assert check.last.inputs == {"x": 2}
+
+
+def test_a_new_kernel_goes_on_with_the_next_hint(asked, monkeypatch):
+    check, said = asked
+    monkeypatch.setattr("course.scale.interactive", lambda: True)
+    check.hint()
+    another = make_check()
+    another.exercise = "freeze"
+    another.hint()
+    assert [text.split()[-1] for text in said] == ["one", "two"]
+    monkeypatch.setattr(progress, "record", lambda *args, **kwargs: False)
+    another.hint()
+    assert said[-1].split()[-1] == "three", "what cannot be kept counts here"

@@ -172,6 +172,23 @@ def test_messages_are_found_where_they_are_said(tmp_path, source, messages):
     assert ([message.text for message in found.messages], found.faults) == (messages, [])
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        'said.value = "Words here."',
+        'rows.append("Some words.")',
+        'raise TypeError(str("Some words"))',
+        'rows = (("Look at", text), *rows)',
+    ],
+)
+def test_a_sentence_of_the_library_is_a_fault_wherever_it_stands(tmp_path, source):
+    assert [fault.line for fault in read(tmp_path, source, "card.py").faults] == [2]
+    translated = re.sub(r'("[^"]+")', r"_(\1)", source)
+    assert read(tmp_path, translated, "card.py").faults == []
+    (tmp_path / "silent.py").write_text(source)
+    assert extract.find([tmp_path / "silent.py"]).faults == [], "it says nothing to learners"
+
+
 def test_the_library_translates_what_a_name_stands_for_and_widgets_their_labels(tmp_path):
     (tmp_path / "widgets").mkdir()
     assert read(tmp_path, "_(part.title)", "card.py").faults == []

@@ -6,7 +6,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,17 @@ def test_help_counts_until_the_exercise_is_right() -> None:
     assert load().exercises["dice"].after_help(hint_cost=0, solution_cost=0) == 3
 
 
+def test_the_next_hint_says_more_before_and_after_the_exercise_is_right() -> None:
+    said = []
+    for _ in range(4):
+        said.append(progress.next_hint("freeze", 3))
+        record("hint", "freeze", points=said[-1])
+        record("check", "freeze", state="right", points=5.0)
+    assert said == [1, 2, 3, 3]
+    assert load().exercises["freeze"].hints == 1
+    assert progress.next_hint("of_nobody", 3) == 1 and progress.next_hint("of_nobody", 3, given=1) == 2
+
+
 def test_time_is_what_lies_between_events_and_a_break_is_none(clock: Callable[[float], None]) -> None:
     for minutes in (0, 4, 10, 100):
         clock(minutes)
@@ -156,6 +169,40 @@ def test_a_damaged_file_is_put_aside_and_a_new_one_begun(home: Path) -> None:
     assert aside.read_bytes().startswith(b"no database")
 
 
+def _lost_table() -> None:
+    with closing(sqlite3.connect(progress.file())) as database, database:
+        database.execute("DROP TABLE event")
+
+
+def _damaged_page() -> None:
+    content = progress.file().read_bytes()
+    assert len(content) > 2 * 4096, "pages beyond the first"
+    progress.file().write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+@pytest.mark.parametrize("damage", [_lost_table, _damaged_page])
+@pytest.mark.parametrize("first", [lambda: record("check", "freeze"), load])
+def test_damage_behind_a_sound_header_is_put_aside_too(
+    home: Path, damage: Callable[[], None], first: Callable[[], object]
+) -> None:
+    for _ in range(20):
+        record("check", "freeze", note="a long note" * 100)
+    damage()
+    assert first()
+    assert record("check", "freeze", state="right", points=5.0)
+    assert load().exercises["freeze"].done
+    assert len(list(home.glob("progress.broken-*"))) == 1
+
+
+def test_the_learner_can_name_their_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setenv(progress.HOME_VARIABLE, "~/course")
+    assert progress.home() == tmp_path / "course"
+    monkeypatch.setenv(progress.HOME_VARIABLE, "~nobody-of-this-name/course")
+    assert progress.home() == Path("~nobody-of-this-name/course")
+
+
 def test_what_cannot_be_written_stops_nobody(home: Path) -> None:
     home.write_text("a file where the folder should be")
     assert record("check", "freeze", state="right", points=5.0) is False
@@ -166,7 +213,10 @@ def test_a_file_that_somebody_else_holds_is_waited_for_and_then_left(home: Path)
     record("check", "freeze", state="right", points=5.0)
     holder = sqlite3.connect(progress.file())
     holder.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
     assert record("check", "freeze") is False
+    assert load().exercises["freeze"].points == 0
+    assert time.monotonic() - begun < 1.5
     holder.rollback()
     holder.close()
     assert record("check", "freeze") is True

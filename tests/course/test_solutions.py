@@ -2,6 +2,9 @@
 
 import ast
 import re
+import subprocess
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import torch
 from torch import nn
 
 from course import catalogue, paths, solutions
+from course.release import source_notebook
 
 
 @pytest.mark.parametrize("exercise", list(catalogue.exercises()), ids=lambda exercise: exercise.name)
@@ -86,3 +90,27 @@ def test_no_gap_is_left_behind_the_signature(monkeypatch: pytest.MonkeyPatch, tm
 def test_other_comments_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = _solution(monkeypatch, tmp_path, "    # once is enough\n    return x")
     assert found == solutions.Solution("def freeze(x: int) -> int:\n    # once is enough\n    return x", "")
+
+
+def test_it_is_there_at_once_and_in_the_learners_language() -> None:
+    """Neither what makes notebooks is imported, nor is anything translated before it is shown."""
+    code = """
+        import sys
+        from course import catalogue, locale, solutions
+        assert solutions.find(catalogue.find_exercise("freeze")).why
+        assert not {"nbgrader", "jupytext", "nbformat"} & set(sys.modules), sys.modules.keys()
+        solutions._ = lambda message: "Noch einmal: {again}"
+        print(solutions.not_tried("x()"))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "Noch einmal: x()\n"
+
+
+def test_it_is_what_the_instructors_notebook_has() -> None:
+    """The text is read as jupytext reads it."""
+    for lesson in catalogue.lessons():
+        notebook = source_notebook(paths.source() / lesson.name)
+        cells = {cell.id: cell.source for cell in notebook.cells}
+        text = (paths.source() / lesson.name / f"{lesson.name}.py").read_text(encoding="utf-8")
+        for exercise in lesson.exercises:
+            assert solutions._cell(text, exercise.cell) == cells[exercise.cell]
