@@ -39,6 +39,7 @@ docs: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/bench_checks.py
+	@$(BIN)/python tests/benchmarks/bench_start.py
 	@$(BIN)/python tests/benchmarks/bench_grading.py
 
 clean:
