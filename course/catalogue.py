@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,12 +119,12 @@ def find_exercise(name: str) -> Exercise:
         number = f"{exercise.lesson.split('-')[0].lstrip('0')}.{exercise.number}"
         if wanted == exercise.name or name.lstrip("0") == number:
             return exercise
-    close = [exercise.name for exercise in exercises() if wanted.lower() in exercise.name]
-    raise UnknownName(
-        _("There is no exercise {name}. There are: {there}.").format(
-            name=name, there=", ".join(close or [exercise.name for exercise in exercises()])
-        )
-    )
+    names = [exercise.name for exercise in exercises()]
+    close = [other for other in names if wanted and wanted.lower() in other] or get_close_matches(wanted.lower(), names)
+    if close:
+        words = _("There is no exercise {name}. Did you mean {close}?")
+        raise UnknownName(words.format(name=name, close=", ".join(close)))
+    raise UnknownName(_("There is no exercise {name}. There are: {there}.").format(name=name, there=", ".join(names)))
 
 
 def hints(exercise: Exercise) -> tuple[str, ...]:

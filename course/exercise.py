@@ -317,7 +317,9 @@ def _captured() -> Iterator[tuple[_End, _End]]:
 
 def _learner_lines(error: BaseException) -> str:
     """The traceback cut to the learner's own lines, with the notes another process may have left."""
-    ours = (str(Path(__file__).parent), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+    here = Path(__file__).parent
+    # In autograder/ a judge waits for the learner's code, whose own lines come as notes.
+    ours = (str(here), str(here.with_name("autograder")), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

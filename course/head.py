@@ -50,8 +50,8 @@ def refresh() -> None:
 def _setting(device: torch.device, minutes: int) -> str:
     patience = scale.choose(
         offline=ngettext(
-            "all its experiments together take about {count} minute on two cores",
-            "all its experiments together take about {count} minutes on two cores",
+            "all its experiments together take about {count} minute on a laptop",
+            "all its experiments together take about {count} minutes on a laptop",
             minutes,
         ).format(count=minutes),
         quick=_("all its experiments together take seconds, and show nothing true"),

@@ -39,7 +39,9 @@ def reset(lesson: Lesson | Exercise, exercise: Exercise | None, yes: bool, folde
     what = lesson.name if exercise is None else exercise.name
     try:
         place = find(folder)
-        if _in_a_terminal() and not yes:
+        if not yes and not _in_a_terminal():
+            raise click.UsageError(_("There is nobody to ask here: say --yes to put {what} back.").format(what=what))
+        if not yes:
             click.confirm(
                 _("Put {what} back as you were given it? What you wrote is kept.").format(what=what), abort=True
             )

@@ -145,8 +145,8 @@ def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
     given = lesson.notebook.parent
     verdicts, notebook = grade(lesson.notebook, path, given, _own_files(path.parent, given))
     said = {verdict["grade_id"]: verdict for verdict in verdicts}
-    cards = {_grade_id(cell): _card(cell) for cell in notebook.cells}
-    return [_result(exercise, said[exercise.test], cards.get(exercise.test, "")) for exercise in lesson.exercises]
+    cells = {_grade_id(cell): cell for cell in notebook.cells}
+    return [_result(exercise, said[exercise.test], cells.get(exercise.test, {})) for exercise in lesson.exercises]
 
 
 def _own_files(folder: Path, given: Path) -> dict[str, Path]:
@@ -168,12 +168,14 @@ def _own_files(folder: Path, given: Path) -> dict[str, Path]:
     return own
 
 
-def _result(exercise: Exercise, said: dict[str, Any], shown: str) -> Result:
+def _result(exercise: Exercise, said: dict[str, Any], cell: Mapping[str, Any]) -> Result:
     points, max_points = said["points"], said["max_points"]
-    state = GRADERS_WORDS.get(said["state"], said["state"])
-    if 0 < points < max_points:
-        state = PARTIAL
-    return Result(exercise, state, points, max_points, said["message"], said["misconception"], shown)
+    card = _shown(cell).get(VERDICT_MIME, {})
+    if card.get("points") == points and card.get("state") in set(State):  # the word that a learner's own card has
+        state = card["state"]
+    else:
+        state = PARTIAL if 0 < points < max_points else GRADERS_WORDS.get(said["state"], said["state"])
+    return Result(exercise, state, points, max_points, said["message"], said["misconception"], _card(cell))
 
 
 def record(results: list[Result]) -> None:
@@ -194,13 +196,13 @@ def _grade_id(cell: NotebookNode) -> str | None:
     return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
-def _shown(cell: NotebookNode) -> dict[str, Any]:
+def _shown(cell: Mapping[str, Any]) -> dict[str, Any]:
     """What the last card of a cell's check was displayed as, by MIME type; nothing where it showed none."""
     cards = [output.data for output in cell.get("outputs", []) if VERDICT_MIME in output.get("data", {})]
     return dict(cards[-1]) if cards else {}
 
 
-def _card(cell: NotebookNode) -> str:
+def _card(cell: Mapping[str, Any]) -> str:
     return str(_shown(cell).get("text/plain", ""))
 
 
@@ -304,12 +306,17 @@ def _said(cell: NotebookNode, ended: tuple[str, str] | None) -> dict[str, Any]:
 
 def shown(lesson: Lesson, results: list[Result], path: Path) -> RenderableType:
     """The results for a terminal: a row an exercise, the card of the first that is not right, and where to go next."""
-    worst = next((result for result in results if not result.right), None)
+    # what somebody has tried comes before what nobody has
+    wrong = sorted((result for result in results if not result.right), key=lambda r: r.state == State.NOT_ATTEMPTED)
+    worst = next(iter(wrong), None)
     rows: list[RenderableType] = [Text(_title(lesson), "bold"), "", _table(results), ""]
     rows += [Text(_total(results), "bold"), ""]
     if worst is not None:
         rows.append(Text(_("The first to mend is {name}:").format(name=worst.exercise.name)))
         rows += [_lines(worst.card.partition("\n")[2] or worst.message), ""]
+        if len(wrong) > 1:
+            said = _("The card of another: course check {lesson} {name}")
+            rows.append(Text(said.format(lesson=lesson.name, name=wrong[1].exercise.name)))
     whole = len(results) == len(lesson.exercises)
     return Group(*rows, Text(_next_step(lesson, worst, path, whole), no_wrap=True, overflow="ignore"))
 

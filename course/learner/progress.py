@@ -57,9 +57,10 @@ CREATE TABLE IF NOT EXISTS event (
 class Standing:
     """How a learner stands with one exercise.
 
-    state: what the last check said, "" before the first. points: the most that a check gave. tries: checks of
-    something that was written. hints: how many were shown, and solution: whether the reference was; before the first
-    check that found everything right, since after that they helped nobody. last_hint: the furthest that was ever shown.
+    state: what the last check said, "" before the first. points: the most that a check gave since a reset. tries:
+    checks of something that was written. hints: how many were shown, and solution: whether the reference was; before
+    the first check that found everything right, since after that they helped nobody. last_hint: the furthest that was
+    ever shown.
     """
 
     exercise: Exercise
@@ -148,9 +149,9 @@ def load() -> Course:
         if lesson == course.latest:
             course.seconds[lesson] = course.seconds.get(lesson, 0.0) + min(max(at - before, 0.0), BREAK)
         before, course.latest = at, lesson
-        standing = course.exercises.get(name)
-        if standing is not None:
-            _count(standing, kind, state, points)
+        for standing in course.exercises.values():
+            if name == standing.exercise.name or (not name and lesson == standing.exercise.lesson):
+                _count(standing, kind, state, points)
     return course
 
 
@@ -174,6 +175,8 @@ def _count(standing: Standing, kind: str, state: str, points: float) -> None:
             standing.hints = standing.last_hint
     elif kind == "solution" and not standing.done:
         standing.solution = True
+    elif kind == "reset":  # what it gave went with it; what was tried and shown stays
+        standing.state, standing.points = "", 0.0
 
 
 def summary(lesson: Lesson, course: Course) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from course import scale
+from course.locale import gettext as _
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ def with_widget(draw: Callable[[], Figure], make: Callable[[], Any]) -> Figure |
         # An open figure goes wherever the next one is shown: into the widget's output, where it would be drawn over.
         display(figure)
         plt.close(figure)
+        display(Markdown(_("The same to play with; the figure above stays as it is:")))
         display(make())
     return figure
 

@@ -64,3 +64,9 @@ def test_it_answers_without_a_heavy_import() -> None:
     code = "import sys; from course import catalogue; catalogue.find_exercise('4.1'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_slip_of_the_finger_is_asked_about() -> None:
+    for slip in ("warmup", "freez", "unfreze_to"):
+        with pytest.raises(catalogue.UnknownName, match="Did you mean"):
+            catalogue.find_exercise(slip)

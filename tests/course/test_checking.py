@@ -28,7 +28,7 @@ HALFS = {
     "freeze": "right",
     "trainable_report": "right",
     "train_mode_keep_frozen_bn": "wrong",
-    "build_optimizer": "partial",
+    "build_optimizer": "wrong",
     "unfreeze_to": "not attempted",
 }
 

@@ -194,7 +194,7 @@ def answer(notebook: Path, grade_id: str, text: str) -> None:
 def test_reset(mine: Path) -> None:
     notebook = mine / "04-freezing" / "04-freezing.ipynb"
     answer(notebook, "freeze", "def freeze(model, except_for): pass")
-    result = run("reset", "freezing", "4.1", "--folder", str(mine / "04-freezing"))
+    result = run("reset", "freezing", "4.1", "--yes", "--folder", str(mine / "04-freezing"))
     assert result.exit_code == 0, result.output
     (kept,) = (mine / "04-freezing" / "kept").iterdir()
     assert kept.read_text(encoding="utf-8") == "def freeze(model, except_for): pass\n"
@@ -202,7 +202,7 @@ def test_reset(mine: Path) -> None:
         "freeze is as you were given it.",
         f"What you had written is kept as {kept}.",
     ]
-    assert run("reset", "4", "freeze", "--folder", str(mine)).stdout == "freeze is as you were given it.\n"
+    assert run("reset", "4", "freeze", "--yes", "--folder", str(mine)).stdout == "freeze is as you were given it.\n"
     assert progress.load().latest == "04-freezing"
 
 
@@ -218,6 +218,14 @@ def test_reset_asks_on_a_terminal(mine: Path, monkeypatch: pytest.MonkeyPatch) -
     assert notebook.read_bytes() != before
 
 
+def test_reset_where_nobody_can_be_asked_wants_a_yes(mine: Path) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "solved")
+    before = notebook.read_bytes()
+    result = run("reset", "4", "--folder", str(mine))
+    assert result.exit_code == 2 and "say --yes" in result.stderr and notebook.read_bytes() == before
+
+
 def test_what_cannot_be_reset_is_said(mine: Path, tmp_path: Path) -> None:
     for words, said in (
         (["4", "sgd_step"], "sgd_step is an exercise of lesson 01-training-loop."),
@@ -226,7 +234,7 @@ def test_what_cannot_be_reset_is_said(mine: Path, tmp_path: Path) -> None:
     ):
         result = run("reset", *words, "--folder", str(mine))
         assert result.exit_code == 2 and said in result.stderr
-    result = run("reset", "4", "--folder", str(tmp_path))
+    result = run("reset", "4", "--yes", "--folder", str(tmp_path))
     assert result.exit_code == 1 and f"made in {tmp_path.resolve()} or above it" in result.stderr
 
 

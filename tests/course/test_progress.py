@@ -234,3 +234,14 @@ def test_deleting_the_file_loses_only_the_history() -> None:
 def test_an_exercise_that_no_longer_exists_is_passed_over() -> None:
     assert record("check", "from_an_older_release", lesson="99-gone", state="right", points=5.0)
     assert sum(standing.points for standing in load().exercises.values()) == 0
+
+
+def test_a_reset_takes_back_what_it_gave_and_keeps_what_was_tried() -> None:
+    for name in ("freeze", "unfreeze_to"):
+        record("hint", name, points=1)
+        record("check", name, state="right", points=catalogue.find_exercise(name).points)
+    record("reset", "freeze")
+    freeze, other = (load().exercises[name] for name in ("freeze", "unfreeze_to"))
+    assert (freeze.points, freeze.state, freeze.tries, freeze.hints) == (0.0, "", 1, 1) and other.done
+    record("reset", lesson="04-freezing")
+    assert not load().exercises["unfreeze_to"].done

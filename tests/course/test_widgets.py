@@ -42,8 +42,9 @@ def test_the_fixed_figure_is_shown_and_closed_before_the_widget(monkeypatch: pyt
     monkeypatch.setattr(widgets, "display", lambda what: shown.append((what, plt.get_fignums())))
     plt.close("all")
     figure = widgets.with_widget(plt.figure, lambda: "the widget")
-    assert [what for what, _open in shown] == [figure, "the widget"]
-    assert shown[1][1] == []
+    (first, _), (words, _), (last, still_open) = shown
+    assert (first, last, still_open) == (figure, "the widget", [])
+    assert "stays as it is" in words.data
 
 
 def test_rates_are_round_numbers_and_the_one_to_begin_with() -> None:
