@@ -118,7 +118,8 @@ def taken(home: Path, nbgrader_config: str = "{}") -> Iterator[Seat]:
     finally:
         server.terminate()
         server.wait(timeout=120)
-        left = seat.processes()
+        # What a warm process has forked hears of the end a moment later.
+        _, left = psutil.wait_procs(seat.processes(), timeout=60)
         for process in left:
             process.kill()
     assert left == [], "JupyterLab has ended, and these go on"
