@@ -314,7 +314,7 @@ def shown(lesson: Lesson, results: list[Result], path: Path) -> RenderableType:
     if worst is not None:
         rows.append(Text(_("The first to mend is {name}:").format(name=worst.exercise.name)))
         rows += [_lines(worst.card.partition("\n")[2] or worst.message), ""]
-        if len(wrong) > 1:
+        if len(wrong) > 1 and wrong[1].state != State.NOT_ATTEMPTED:
             said = _("The card of another: course check {lesson} {name}")
             rows.append(Text(said.format(lesson=lesson.name, name=wrong[1].exercise.name)))
     whole = len(results) == len(lesson.exercises)
