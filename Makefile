@@ -1,4 +1,4 @@
-# make demo | test | lab | release | docs | bench: each makes the environment it needs first, once.
+# make demo | test | lab | release | messages | docs | bench: each makes the environment it needs first, once.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test test-slow lab release docs bench clean
+.PHONY: demo test test-slow lab release messages docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -29,12 +29,17 @@ lab: $(READY)
 release: $(READY)
 	@$(BIN)/course release
 
+# Every text that learners read, for translators: course/locale/course.pot
+messages: $(READY)
+	@$(BIN)/python -m course.locale.extract
+
 # The tables of docs/grading.md, from the code that they describe.
 docs: $(READY)
 	@$(BIN)/python docs/tables.py
 
 bench: $(READY)
 	@$(BIN)/python tests/benchmarks/bench_checks.py
+	@$(BIN)/python tests/benchmarks/bench_start.py
 	@$(BIN)/python tests/benchmarks/bench_grading.py
 
 clean:

@@ -20,6 +20,7 @@ c.CourseDirectory.ignore = [
     "*.mo",
     "README*",
     "jupytext.toml",
+    "kept",  # where a learner finds what an update or a reset replaced
     "feedback",  # nbgrader's own four, from here on
     ".ipynb_checkpoints",
     "__pycache__",

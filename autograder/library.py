@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def grade(
     *,
     limits: Limits | None = None,
     files: StrPath | None = None,
+    extra: Mapping[str, StrPath] | None = None,
     isolate: bool = True,
     hide: Iterable[StrPath] = (),
     process: Warm | None = None,
@@ -44,6 +45,8 @@ def grade(
     limits: what the learner's code may use; the defaults are in docs/grading.md.
     files: folder of what learners get beside the notebook, such as ``release/ps1``; both the learner's code and the
         tests have copies. Notebooks in it are left out. Without it there are no files.
+    extra: the learner's own files beside the notebook, by their names there. The learner's code gets all of them, the
+        tests those that are plain data; one that has the name of a file in ``files`` takes its place for the learner.
     isolate: shut the learner's code in. Without, it runs with this program's own rights: for code that you trust.
     hide: more that shut-in code must not see where it lies among the libraries. It never sees the courses of
         installed packages, nor the course directories (else the folders) of ``source`` and ``submission``.
@@ -62,6 +65,7 @@ def grade(
                 next(iter(task.notebooks.values())),
                 Path(submission),
                 files=folder,
+                extra={name: Path(path) for name, path in (extra or {}).items()},
                 process=process,
                 limits=limits,
                 isolate=isolate,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 Found = tuple[Tensor, Tensor, Tensor]
 Truth = tuple[Tensor, Tensor]
@@ -26,6 +25,8 @@ def precision_and_recall(
     A find is a hit where its IoU with a true box of its class and picture is at least `threshold` and no surer find has
     taken that box; the one it overlaps most is asked, as Pascal VOC does.
     """
+    from torchvision.ops import box_iou
+
     finds: list[tuple[float, bool]] = []
     things = 0
     for (boxes, scores, labels), (true_boxes, true_labels) in zip(found, truth, strict=True):

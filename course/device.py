@@ -23,6 +23,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from course.locale import gettext as _
+from course.locale import ngettext
+
 Nested = TypeVar("Nested")
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -54,11 +57,11 @@ def usable_cores() -> int:
 def describe(device: torch.device) -> str:
     """The device in words, such as "the CPU (2 threads)"."""
     if device.type == "cuda":
-        return f"a GPU ({torch.cuda.get_device_name(device)})"
+        return _("a GPU ({name})").format(name=torch.cuda.get_device_name(device))
     if device.type == "mps":
-        return f"the GPU of this Mac ({platform.machine()})"
+        return _("the GPU of this Mac ({name})").format(name=platform.machine())
     threads = torch.get_num_threads()
-    return f"the CPU ({threads} thread{'s' if threads > 1 else ''})"
+    return ngettext("the CPU ({count} thread)", "the CPU ({count} threads)", threads).format(count=threads)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -1,6 +1,9 @@
 """Where the lessons lie: at the top of a checkout, or inside the installed package."""
 
+import sys
 from pathlib import Path
+
+WORKSPACE = "finetuning-from-zero"  # the folder of a learner's copy, unless they name another
 
 
 def home() -> Path:
@@ -23,3 +26,15 @@ def release() -> Path:
 def nbgrader_config() -> Path:
     """The settings that nbgrader works by, here and in every course directory made from here."""
     return home() / "nbgrader_config.py"
+
+
+def jupyter_settings() -> Path:
+    """JupyterLab's settings for learners: no news and no updates, which need a network, and warm kernels."""
+    return Path(__file__).resolve().parent / "jupyter"
+
+
+def beside(lesson: str) -> None:
+    """Makes a lesson's checks importable where its notebook stands without them, as it does when opened in Colab."""
+    given = release() / lesson
+    if any(not Path(path.name).exists() for path in given.glob("*_checks.py")):
+        sys.path.append(str(given))

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from course.training import mean_and_spread
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import: the first figure pays for it, not the first card
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,18 @@ LOOK: dict[Any, Any] = {
 MEGABYTE = 1e6
 
 
-def panels(columns: int, *, width: float = 9.0, height: float = 3.4, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of `rows` x `columns` axes in the course's look; width and height in inches."""
+def panels(
+    columns: int, *, width: float = 9.0, height: float = 3.4, rows: int = 1, **ratios: Sequence[float]
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `rows` x `columns` axes in the course's look; width and height in inches.
+
+    ratios: `width_ratios` and `height_ratios`, where columns or rows are not alike.
+    """
+    import matplotlib.pyplot as plt
+
     plt.rcParams.update(LOOK)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False)
+    size: dict[str, Any] = {"figsize": (width, height), **ratios}
+    figure, axes = plt.subplots(rows, columns, layout="constrained", squeeze=False, **size)
     return figure, list(axes.flat)
 
 
@@ -290,6 +298,8 @@ def bands(axis: Axes, runs: Mapping[str, Sequence[Sequence[float]]], *, start: i
 
     Every run has one value for each of `start`, `start` + 1, ...
     """
+    from matplotlib.ticker import MaxNLocator
+
     for (colour, dash, marker), (name, values) in zip(LINES, runs.items(), strict=False):
         pairs = [mean_and_spread(point) for point in zip(*values, strict=True)]
         mean, spread = np.array([m for m, _ in pairs]), np.array([s for _, s in pairs])
@@ -604,15 +614,17 @@ def scores_by_kind(scores: Mapping[str, Mapping[str, Sequence[float]]], *, ylabe
 
 def framed(axis: Axes, image: Tensor, boxes: Tensor, names: Sequence[str] = (), *, colour: str = "#E69F00") -> None:
     """A picture uint8 (C, H, W) with boxes (K, 4) x1, y1, x2, y2 in pixels around what is in it, under names."""
+    from matplotlib.patches import Rectangle
+
     height, width = image.shape[-2:]
     pixels = image.permute(1, 2, 0).squeeze(-1).numpy()
     # A pixel's square reaches from its number to the next one, as continuous coordinates have it.
     axis.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
     axis.axis("off")
     for number, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
-        frame = plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="black", linewidth=3.2)
+        frame = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="black", linewidth=3.2)
         axis.add_patch(frame)
-        axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
         if number < len(names):
             axis.text(
                 min(x1, 0.62 * width),

@@ -8,6 +8,7 @@ anywhere and always.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -52,6 +53,10 @@ NOTEBOOK_METADATA = {
 
 # What `nbgrader generate_assignment --no-db` sets.
 NO_GRADEBOOK = Config(SaveCells={"enabled": False}, GenerateAssignment={"no_database": True})
+
+# The cell that brings the course to a notebook that was opened without it, and the line that says from where.
+INSTALL_CELL = "install"
+PACKAGE_LINE = re.compile(r"^PACKAGE = .*$", re.MULTILINE)
 
 LESSON_NAME = re.compile(r"\d+-[\w-]+")
 CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -293,20 +298,22 @@ def build(
     release_dir: Path,
     lessons: Sequence[str] | None = None,
     *,
+    package: str | None = None,
     write: bool = True,
     on_lesson: Callable[[Built], None] | None = None,
 ) -> list[Path]:
     """Make the release of `lessons`, or of all, and give the files that changed or went away.
 
-    With `write=False` nothing is written: the files are those that would change. `on_lesson` hears of each
-    lesson as soon as it is done.
+    `package` is where a notebook that is opened elsewhere gets the course: what `pip install` takes, in place of
+    what the source says. With `write=False` nothing is written: the files are those that would change. `on_lesson`
+    hears of each lesson as soon as it is done.
     """
     config = load_config()
     config.merge(NO_GRADEBOOK)
     names = lesson_names(source_dir, lessons)
     changed: list[Path] = []
     for name in names:
-        notebook = source_notebook(source_dir / name)
+        notebook = _brought_from(package, source_notebook(source_dir / name))
         built = _put(_released(source_dir / name, notebook, config), release_dir / name, write)
         changed += built
         if on_lesson is not None:
@@ -319,18 +326,24 @@ def build(
     return changed
 
 
-def setup_course(directory: Path, lessons: Sequence[str] | None = None, source_dir: Path | None = None) -> Path:
+def setup_course(
+    directory: Path,
+    lessons: Sequence[str] | None = None,
+    source_dir: Path | None = None,
+    *,
+    package: str | None = None,
+) -> Path:
     """Make `directory` a standard nbgrader course directory: config, source/, release/ and gradebook.db.
 
-    Its source/ holds each lesson as a notebook with solutions and hidden tests, its checks and its data. A
-    lesson that is there already is never overwritten. Gives the directory.
+    `package` is as for `build`. The directory's source/ holds each lesson as a notebook with solutions and hidden
+    tests, its checks and its data. A lesson that is there already is never overwritten. Gives the directory.
     """
     from nbgrader.utils import ignore_patterns
 
     directory = directory.resolve()
     source_dir = source_dir or paths.source()
     names = lesson_names(source_dir, lessons)
-    notebooks = {name: source_notebook(source_dir / name) for name in names}
+    notebooks = {name: _brought_from(package, source_notebook(source_dir / name)) for name in names}
     for name in names:
         if (directory / "source" / name).exists():
             raise ReleaseError(
@@ -349,6 +362,14 @@ def setup_course(directory: Path, lessons: Sequence[str] | None = None, source_d
         with _scripts_on_path():
             _generate_assignment(directory, name, config)
     return directory
+
+
+def _brought_from(package: str | None, notebook: NotebookNode) -> NotebookNode:
+    """The notebook, whose first code cell brings the course from `package` where it is not installed."""
+    for cell in notebook.cells:
+        if package is not None and cell.id == INSTALL_CELL:
+            cell.source = PACKAGE_LINE.sub(lambda _: f"PACKAGE = {json.dumps(package)}", cell.source)
+    return notebook
 
 
 @contextmanager

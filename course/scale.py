@@ -22,6 +22,10 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, get_args
 
+from IPython.core.getipython import get_ipython
+
+from course.locale import gettext as _
+
 Choice = TypeVar("Choice")
 Scale = Literal["quick", "offline", "full"]
 
@@ -50,14 +54,21 @@ def current() -> Scale:
         if word == scale:
             return scale
     raise ValueError(
-        f"{SCALE_VARIABLE} is {word!r}, but an experiment knows only quick, offline and full; "
-        f"set it to one of these, or unset it for offline."
+        _(
+            "{variable} is {word!r}, but an experiment knows only quick, offline and full; "
+            "set it to one of these, or unset it for offline."
+        ).format(variable=SCALE_VARIABLE, word=word)
     )
 
 
 def grading() -> bool:
     """Whether nbgrader is executing this notebook."""
     return bool(os.environ.get(GRADING_VARIABLE))
+
+
+def interactive() -> bool:
+    """Whether a learner runs this in a notebook: there is a kernel, and nbgrader is not executing it."""
+    return hasattr(get_ipython(), "kernel") and not grading()
 
 
 def choose(*, offline: Choice, quick: Choice, full: Choice) -> Choice:
@@ -79,9 +90,9 @@ def experiment(
     Raises ExperimentSkipped while nbgrader executes the notebook, and ValueError for keys that differ.
     """
     if grading():
-        raise ExperimentSkipped("An experiment: passed over while grading.")
+        raise ExperimentSkipped(_("An experiment: passed over while grading."))
     sizes = {"offline": offline or {}, "quick": quick or {}, "full": full or {}}
     if not sizes["offline"].keys() == sizes["quick"].keys() == sizes["full"].keys():
-        listed = ", ".join(f"{scale} has {sorted(keys)}" for scale, keys in sizes.items())
-        raise ValueError(f"an experiment names the same sizes at each scale; here {listed}")
+        listed = ", ".join(_("{scale} has {keys}").format(scale=scale, keys=sorted(sizes[scale])) for scale in sizes)
+        raise ValueError(_("an experiment names the same sizes at each scale; here {listed}").format(listed=listed))
     return SimpleNamespace(scale=current(), **choose(**sizes))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
-from IPython.core.getipython import get_ipython
 from IPython.display import display
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from course import scale
 from course.device import Timer, autocast, step_memory
+from course.locale import gettext as _
 
 Item = TypeVar("Item")
 Labelled = tuple[Tensor, Tensor]
@@ -205,7 +205,7 @@ def progress(items: Sequence[Item], label: str) -> Iterable[Item]:
     """
     if scale.grading() or scale.current() == "quick" or os.environ.get("COURSE_PROGRESS") == "0":
         return items
-    if hasattr(get_ipython(), "kernel"):
+    if scale.interactive():
         return NotebookBar(items, desc=label)
     return tqdm(items, desc=label) if sys.stderr.isatty() else items
 
@@ -218,7 +218,8 @@ class NotebookBar(tqdm):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self.line = display({"text/plain": ""}, raw=True, display_id=True)
-        super().__init__(*args, file=io.StringIO(), ncols=70, **settings)
+        says = _("{l_bar}{bar}| {n_fmt}/{total_fmt}, {elapsed} gone, {remaining} left")
+        super().__init__(*args, file=io.StringIO(), ncols=70, bar_format=says, **settings)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         self.line.update({"text/plain": str(self) if msg is None else msg}, raw=True)

@@ -1,10 +1,22 @@
-"""Which tests go together to one worker, and which go first."""
+"""What all tests share: a home of their own, and which of them go together to one worker, and which go first."""
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+
+@pytest.fixture(scope="session", autouse=True)
+def learner_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What checks keep of a learner's progress goes here, and not to whoever runs the tests; they speak English."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_HOME", str(home))
+        patch.setenv("COURSE_LANGUAGE", "en")
+        yield home
 
 
 def _group(nodeid: str) -> str:

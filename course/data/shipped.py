@@ -20,6 +20,8 @@ WORDNET_DEFINITIONS = PinnedFile(
     "wordnet-definitions.tsv.gz", "e46f7fb5290def2881a24538b93494efadb75e7438c17438a64fa1aa31897c47", 3_528_901
 )
 
+SHIPPED = (FASHION_MNIST, WORDNET_TOPICS, WORDNET_DEFINITIONS)
+
 
 def shipped(pinned: PinnedFile) -> Path:
     """The path of a shipped data file, verified. Raises AssetError where it is missing or damaged."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[int, int]] = ((0, 0),)) -> Figure | None:
@@ -21,7 +24,7 @@ def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[i
     """
 
     def draw() -> Figure:
-        return plots.attention(tokens, {f"layer {a + 1}, head {b + 1}": weights[a, b] for a, b in shown})
+        return plots.attention(tokens, {_title(layer, head): weights[layer, head] for layer, head in shown})
 
     return with_widget(draw, lambda: sliders(tokens, weights))
 
@@ -29,15 +32,22 @@ def attention(tokens: Sequence[str], weights: Tensor, *, shown: Sequence[tuple[i
 def sliders(tokens: Sequence[str], weights: Tensor):
     """The widget alone: the layer, the head, and the token whose view is also drawn as bars."""
     import ipywidgets
+    import matplotlib.pyplot as plt
 
     def draw(layer: int, head: int, token: int) -> None:
-        plots.attention(tokens, {f"layer {layer}, head {head}": weights[layer - 1, head - 1]}, view=token - 1)
+        shown = {_title(layer - 1, head - 1): weights[layer - 1, head - 1]}
+        plots.attention(tokens, shown, view=token - 1)
         plt.show()
 
     def knob(name: str, most: int) -> ipywidgets.IntSlider:
         return ipywidgets.IntSlider(value=1, min=1, max=most, description=name, continuous_update=False)
 
-    layers, heads, length, _ = weights.shape
+    layers, heads, length = weights.shape[:3]
     return ipywidgets.interactive(
-        draw, layer=knob("layer", layers), head=knob("head", heads), token=knob("token", length)
+        draw, layer=knob(_("layer"), layers), head=knob(_("head"), heads), token=knob(_("token"), length)
     )
+
+
+def _title(layer: int, head: int) -> str:
+    """What a layer and a head, counted from 0, are called."""
+    return _("layer {layer}, head {head}").format(layer=layer + 1, head=head + 1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from course import plots
+from course.locale import gettext as _
 from course.widgets import with_widget
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Suppress = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -34,12 +36,13 @@ def suppression(
 def slider(image: Tensor, boxes: Tensor, scores: Tensor, nms: Suppress) -> Any:
     """The widget alone: a slider from 0 to 1, and the picture at its threshold."""
     import ipywidgets
+    import matplotlib.pyplot as plt
 
     def draw(threshold: float) -> None:
         plots.suppressed(image, boxes, scores, {threshold: nms(boxes, scores, threshold)})
         plt.show()
 
     knob = ipywidgets.FloatSlider(
-        value=0.5, min=0.0, max=1.0, step=0.05, description="threshold", continuous_update=False
+        value=0.5, min=0.0, max=1.0, step=0.05, description=_("threshold"), continuous_update=False
     )
     return ipywidgets.interactive(draw, threshold=knob)

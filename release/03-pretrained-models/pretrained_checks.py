@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext
 from course.models import small
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -143,15 +144,24 @@ def _check_choice(choose_model: Callable, cards: list[dict], task: str, budget: 
         if fitting:
             if all(c["size_mb"] == budget for c in fitting):
                 raise Wrong(
-                    BUDGET_TOO_STRICT, seen=f"an exception from {call}", expected=fitting[0]["name"]
+                    BUDGET_TOO_STRICT,
+                    seen=gettext("an exception from {call}").format(call=call),
+                    expected=fitting[0]["name"],
                 ) from None
             raise
         seen = None
     else:
         if not fitting:
-            raise Wrong(NO_EXCEPTION, seen=f"{_short(seen)} from {call}", expected="an exception")
+            raise Wrong(
+                NO_EXCEPTION,
+                seen=gettext("{seen} from {call}").format(seen=_short(seen), call=call),
+                expected="an exception",
+            )
     if cards != before:
-        raise Wrong(CARDS_CHANGED, seen=f"other cards, or another order, after {call}")
+        raise Wrong(
+            CARDS_CHANGED,
+            seen=gettext("other cards, or another order, after {call}").format(call=call),
+        )
     if not fitting:
         return
     best = max(fitting, key=lambda c: c["accuracy"])
@@ -161,18 +171,44 @@ def _check_choice(choose_model: Callable, cards: list[dict], task: str, budget: 
     expected = best["name"]
     if chosen is None:
         if seen is None and best["accuracy"] <= 0:
-            raise Wrong(NOT_THE_BEST, seen=f"None from {call}", expected=expected)
+            raise Wrong(
+                NOT_THE_BEST, seen=gettext("None from {call}").format(call=call), expected=expected
+            )
         raise Wrong(NOT_A_NAME, seen=_short(seen), expected=repr(expected))
-    shown = f"{seen} ({chosen['task']}, accuracy {chosen['accuracy']}, {chosen['size_mb']} MB)"
+    shown = gettext("{seen} ({task}, accuracy {accuracy}, {size} MB)").format(
+        seen=seen, task=chosen["task"], accuracy=chosen["accuracy"], size=chosen["size_mb"]
+    )
     if chosen["task"] != task:
-        raise Wrong(OTHER_TASK, seen=shown, expected=f"a model for {task}: {expected}")
+        raise Wrong(
+            OTHER_TASK,
+            seen=shown,
+            expected=gettext("a model for {task}: {expected}").format(task=task, expected=expected),
+        )
     if chosen["size_mb"] > budget:
-        raise Wrong(OVER_BUDGET, seen=shown, expected=f"at most {budget} MB: {expected}")
+        raise Wrong(
+            OVER_BUDGET,
+            seen=shown,
+            expected=gettext("at most {budget} MB: {expected}").format(
+                budget=budget, expected=expected
+            ),
+        )
     if not chosen["available"]:
         raise Wrong(NOT_AVAILABLE, seen=shown, expected=expected)
     if best["size_mb"] == budget:
-        raise Wrong(BUDGET_TOO_STRICT, seen=shown, expected=f"{expected}, of {budget} MB exactly")
-    raise Wrong(NOT_THE_BEST, seen=shown, expected=f"{expected}, accuracy {best['accuracy']}")
+        raise Wrong(
+            BUDGET_TOO_STRICT,
+            seen=shown,
+            expected=gettext("{expected}, of {budget} MB exactly").format(
+                expected=expected, budget=budget
+            ),
+        )
+    raise Wrong(
+        NOT_THE_BEST,
+        seen=shown,
+        expected=gettext("{expected}, accuracy {accuracy}").format(
+            expected=expected, accuracy=best["accuracy"]
+        ),
+    )
 
 
 def shelf(count: int, seed: int) -> list[dict]:
@@ -366,7 +402,9 @@ def _look(
     if tuple(seen.shape) != (3, size, size):
         raise Wrong(
             WRONG_SIZE,
-            seen=f"{tuple(seen.shape)} from a picture (3, {height}, {width})",
+            seen=gettext("{shape} from a picture (3, {height}, {width})").format(
+                shape=tuple(seen.shape), height=height, width=width
+            ),
             expected=f"(3, {size}, {size})",
         )
     middles, expected = _middles(seen.detach()), _normal(colours, card)
@@ -395,7 +433,9 @@ def _look(
     ]
     shown = ", ".join(f"{value:.3f}" for value in middles[:, 0, 0].tolist())
     right = ", ".join(f"{value:.3f}" for value in expected[:, 0, 0].tolist())
-    colour = f"the three channels at the top left, where the picture is {colours[:, 0, 0].tolist()}"
+    colour = gettext("the three channels at the top left, where the picture is {colours}").format(
+        colours=colours[:, 0, 0].tolist()
+    )
     for idea, theirs in ideas:
         if _close(middles, theirs, card):
             raise Wrong(idea, seen=f"{shown}: {colour}", expected=right)
@@ -446,7 +486,9 @@ def _(preprocess_for: Callable, cases: Sequence[dict]) -> None:
             if tuple(seen.shape) != expected:
                 raise Wrong(
                     WRONG_SIZE,
-                    seen=f"{tuple(seen.shape)} from a picture (3, {height}, {width})",
+                    seen=gettext("{shape} from a picture (3, {height}, {width})").format(
+                        shape=tuple(seen.shape), height=height, width=width
+                    ),
                     expected=expected,
                 )
 
@@ -550,7 +592,10 @@ def _check_loaded(load_checked: Callable, model: nn.Module, state: dict[str, Ten
     now = model.state_dict()
     for key, value in before.items():
         if key not in now or not torch.equal(now[key], value.to(now[key].dtype)):
-            raise Wrong(NOT_LOADED, seen=f"{key} of the model is not the state dict's")
+            raise Wrong(
+                NOT_LOADED,
+                seen=gettext("{key} of the model is not the state dict's").format(key=key),
+            )
 
 
 def _check_state(state: dict[str, Tensor], before: dict[str, Tensor]) -> None:
@@ -558,7 +603,7 @@ def _check_state(state: dict[str, Tensor], before: dict[str, Tensor]) -> None:
         raise Wrong(STATE_CHANGED, seen="other keys, or another order of keys")
     for key, value in before.items():
         if not _same(state[key], value):
-            raise Wrong(STATE_CHANGED, seen=f"other values in {key}")
+            raise Wrong(STATE_CHANGED, seen=gettext("other values in {key}").format(key=key))
 
 
 def _check_refused(
@@ -577,11 +622,15 @@ def _check_refused(
         if not any(key in str(error) for key in faulty):
             seen = f"{type(error).__name__}: {_short(str(error))}"
             raise Wrong(
-                NO_KEY_NAMED, seen=f"{seen}; {what}", expected=f"a text with {faulty[0]!r} in it"
+                NO_KEY_NAMED,
+                seen=f"{seen}; {what}",
+                expected=gettext("a text with {key!r} in it").format(key=faulty[0]),
             ) from None
     else:
         raise Wrong(
-            SILENT, seen=f"no exception; {what}", expected=f"an exception that names {faulty[0]!r}"
+            SILENT,
+            seen=gettext("no exception; {what}").format(what=what),
+            expected=gettext("an exception that names {key!r}").format(key=faulty[0]),
         )
     _check_state(state, before)
 
@@ -599,11 +648,17 @@ def _(load_checked: Callable, cases: Sequence[Callable]) -> None:
     _check_loaded(load_checked, _Net(), dict(state))
     for key in ("fc.bias", "body.norm.running_var", "gain"):
         less = {name: value for name, value in state.items() if name != key}
-        _check_refused(load_checked, _Net(), less, [key], f"{key} is missing")
+        _check_refused(
+            load_checked, _Net(), less, [key], gettext("{key} is missing").format(key=key)
+        )
     more = state | {"fc2.weight": torch.rand(2, 5)}
-    _check_refused(load_checked, _Net(), more, ["fc2.weight"], "fc2.weight is one too many")
+    _check_refused(
+        load_checked, _Net(), more, ["fc2.weight"], gettext("fc2.weight is one too many")
+    )
     prefixed = {f"module.{key}": value for key, value in state.items()}
-    _check_refused(load_checked, _Net(), prefixed, list(state), "every key begins with 'module.'")
+    _check_refused(
+        load_checked, _Net(), prefixed, list(state), gettext("every key begins with 'module.'")
+    )
     for key, shape in (
         ("fc.weight", (3, 5)),
         ("gain", (5,)),
@@ -611,7 +666,13 @@ def _(load_checked: Callable, cases: Sequence[Callable]) -> None:
         ("mix.weight", (1, 5)),
     ):
         wrong = state | {key: torch.rand(shape)}
-        _check_refused(load_checked, _Net(), wrong, [key], f"{key} has shape {shape}")
+        _check_refused(
+            load_checked,
+            _Net(),
+            wrong,
+            [key],
+            gettext("{key} has shape {shape}").format(key=key, shape=shape),
+        )
     swapped = dict(state)
     swapped["head.weight"] = swapped.pop("fc.weight")
     _check_refused(
@@ -621,7 +682,7 @@ def _(load_checked: Callable, cases: Sequence[Callable]) -> None:
         ["fc.weight", "head.weight"],
         "fc.weight is called head.weight",
     )
-    _check_refused(load_checked, _Net(), {}, list(state), "the state dict is empty")
+    _check_refused(load_checked, _Net(), {}, list(state), gettext("the state dict is empty"))
 
 
 @check_load_checked.part(1, "leaves the state dict alone, now and when the model is trained")
@@ -644,7 +705,9 @@ def _(load_checked: Callable, cases: Sequence[Callable]) -> None:
         _check_loaded(load_checked, make(), state)
         key = list(state)[-1]
         del state[key]
-        _check_refused(load_checked, make(), state, [key], f"{key} is missing")
+        _check_refused(
+            load_checked, make(), state, [key], gettext("{key} is missing").format(key=key)
+        )
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -804,36 +867,58 @@ def _check_new_head(
     linears = sum(isinstance(module, nn.Linear) for module in model.modules())
     returned = replace_head(model, num_classes)
     if returned is not model:
-        raise Wrong(NO_MODEL, seen=_short(type(returned).__name__), expected=f"the same {family}")
-    call = f"{family}, {num_classes} classes"
+        raise Wrong(
+            NO_MODEL,
+            seen=_short(type(returned).__name__),
+            expected=gettext("the same {family}").format(family=family),
+        )
+    call = gettext("{family}, {num_classes} classes").format(family=family, num_classes=num_classes)
 
     now = _values(model)
     lost = [name for name in outside if name not in now or now[name].shape != outside[name].shape]
     if lost:
-        raise Wrong(LAYERS_LOST, seen=f"{lost[0]} is gone or of another shape ({call})")
+        raise Wrong(
+            LAYERS_LOST,
+            seen=gettext("{name} is gone or of another shape ({call})").format(
+                name=lost[0], call=call
+            ),
+        )
     new = _heads(model)
     auxiliary = [name for name in old if name.startswith("AuxLogits")]
     for name in auxiliary:
         head = new.get(name)
         if head is None:
-            raise Wrong(LAYERS_LOST, seen=f"{name} is no Linear layer ({call})")
+            raise Wrong(
+                LAYERS_LOST,
+                seen=gettext("{name} is no Linear layer ({call})").format(name=name, call=call),
+            )
         if head.weight.shape[0] != num_classes or _unchanged(head.weight, old_weights[name]):
             raise Wrong(
                 AUX_FORGOTTEN,
-                seen=f"{name} has {head.weight.shape[0]} outputs ({call})",
+                seen=gettext("{name} has {outputs} outputs ({call})").format(
+                    name=name, outputs=head.weight.shape[0], call=call
+                ),
                 expected=num_classes,
             )
     main, head = next(iter(new.items()))
     before, _ = next(iter(old.items()))
     if head is old[before] or _unchanged(head.weight, old_weights[before]):
         extra = sum(isinstance(module, nn.Linear) for module in model.modules()) > linears
-        seen = "the old one, beside a Linear that was added" if extra else "the old one"
         raise Wrong(
-            HEAD_NOT_NEW, seen=f"{main} is {seen} ({call})", expected="a new nn.Linear in its place"
+            HEAD_NOT_NEW,
+            seen=gettext("{main} is the old one, beside a Linear that was added ({call})").format(
+                main=main, call=call
+            )
+            if extra
+            else gettext("{main} is the old one ({call})").format(main=main, call=call),
+            expected="a new nn.Linear in its place",
         )
     if sum(isinstance(module, nn.Linear) for module in model.modules()) > linears:
         raise Wrong(
-            HEAD_NOT_NEW, seen=f"the old layer is still there, with another behind it ({call})"
+            HEAD_NOT_NEW,
+            seen=gettext("the old layer is still there, with another behind it ({call})").format(
+                call=call
+            ),
         )
     for name in (main, *auxiliary):
         head, wanted = new[name], inputs[before if name == main else name]
@@ -842,26 +927,37 @@ def _check_new_head(
             idea = WRONG_OUTPUTS if outputs != num_classes else WRONG_INPUTS
             raise Wrong(
                 idea,
-                seen=f"{name} maps {wide} inputs to {outputs} outputs ({call})",
-                expected=f"{wanted} to {num_classes}",
+                seen=gettext("{name} maps {wide} inputs to {outputs} outputs ({call})").format(
+                    name=name, wide=wide, outputs=outputs, call=call
+                ),
+                expected=gettext("{wanted} to {num_classes}").format(
+                    wanted=wanted, num_classes=num_classes
+                ),
             )
         for what, parameter in head.named_parameters():
             if not parameter.requires_grad:
                 raise Wrong(
                     HEAD_FROZEN,
-                    seen=f"{name}.{what}.requires_grad is False ({call})",
+                    seen=gettext("{name}.{what}.requires_grad is False ({call})").format(
+                        name=name, what=what, call=call
+                    ),
                     expected="True",
                 )
     for name, flag in _flags(model).items():
         if name in outside and flag != flags[name]:
             raise Wrong(
                 BACKBONE_FLAGS,
-                seen=f"{name}.requires_grad became {flag} ({call})",
+                seen=gettext("{name}.requires_grad became {flag} ({call})").format(
+                    name=name, flag=flag, call=call
+                ),
                 expected=flags[name],
             )
     for name, value in outside.items():
         if not _same(now[name], value):
-            raise Wrong(BACKBONE_VALUES, seen=f"{name} is not what it was ({call})")
+            raise Wrong(
+                BACKBONE_VALUES,
+                seen=gettext("{name} is not what it was ({call})").format(name=name, call=call),
+            )
     if side is not None:
         _check_answers(model, num_classes, side)
 
@@ -884,7 +980,9 @@ def _check_answers(model: nn.Module, num_classes: int, side: int) -> None:
         if tuple(answer.shape) != (2, num_classes):
             raise Wrong(
                 WRONG_OUTPUTS,
-                seen=f"{tuple(answer.shape)} for two pictures, from a {type(model).__name__}",
+                seen=gettext("{shape} for two pictures, from a {network}").format(
+                    shape=tuple(answer.shape), network=type(model).__name__
+                ),
                 expected=f"(2, {num_classes})",
             )
 
@@ -1055,20 +1153,26 @@ def _check_features(
     trained = copy.deepcopy(model)
     pair = extract_features(model, loader)
     batch = loader.batch_size
-    shown = f"{len(x)} examples in batches of {batch}"
+    shown = gettext("{count} examples in batches of {batch}").format(count=len(x), batch=batch)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise Wrong(NOT_A_PAIR, seen=_short(type(pair).__name__), expected="(features, labels)")
     features, labels = (value if isinstance(value, Tensor) else _tensor(value) for value in pair)
     if labels.shape != (len(x),):
         idea = NOT_A_PAIR if labels.ndim != 1 else ROWS_MISSING
         raise Wrong(
-            idea, seen=f"labels of shape {tuple(labels.shape)} for {shown}", expected=f"({len(x)},)"
+            idea,
+            seen=gettext("labels of shape {labels_shape} for {shown}").format(
+                labels_shape=tuple(labels.shape), shown=shown
+            ),
+            expected=f"({len(x)},)",
         )
     if features.shape != expected.shape:
         idea = NOT_A_PAIR if features.ndim != 2 else ROWS_MISSING
         raise Wrong(
             idea,
-            seen=f"features of shape {tuple(features.shape)} for {shown}",
+            seen=gettext("features of shape {shape} for {shown}").format(
+                shape=tuple(features.shape), shown=shown
+            ),
             expected=f"{tuple(expected.shape)}",
         )
     if features.requires_grad:
@@ -1077,7 +1181,7 @@ def _check_features(
     if sorted(rows.tolist()) != list(range(len(x))):
         raise Wrong(
             WRONG_FEATURES,
-            seen=f"labels {_short(sorted(rows.tolist()))}",
+            seen=gettext("labels {labels}").format(labels=_short(sorted(rows.tolist()))),
             expected="each label once",
         )
     # 1e-4 of the largest feature: float32, and the batches may be cut otherwise
@@ -1087,21 +1191,24 @@ def _check_features(
         return
     nearest = (features[:, None] - expected[None]).abs().amax(dim=2).amin(dim=1)
     if bool((nearest <= slack).all()):
-        seen = (
-            f"{int((gap > slack).sum())} of {len(x)} features stand beside another example's label"
+        seen = gettext("{count} of {total} features stand beside another example's label").format(
+            count=int((gap > slack).sum()), total=len(x)
         )
         raise Wrong(OUT_OF_ORDER, seen=seen)
     if _dropped(features, expected[rows]) or _of_training(trained, features, x, rows):
         raise Wrong(
             DROPOUT_ACTIVE,
-            seen=f"features that differ by up to {gap.max():.2g}",
+            seen=gettext("features that differ by up to {gap:.2g}").format(gap=gap.max()),
             expected="eval mode's",
         )
     now = _values(model)
     for name, value in _values(trained).items():
         if not _same(now[name], value):
-            raise Wrong(MODEL_CHANGED, seen=f"{name} is not what it was")
-    raise Wrong(WRONG_FEATURES, seen=f"features that differ by up to {gap.max():.2g}")
+            raise Wrong(MODEL_CHANGED, seen=gettext("{name} is not what it was").format(name=name))
+    raise Wrong(
+        WRONG_FEATURES,
+        seen=gettext("features that differ by up to {gap:.2g}").format(gap=gap.max()),
+    )
 
 
 def _tensor(value: object) -> Tensor:
@@ -1156,7 +1263,9 @@ def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
         if any(watched):
             raise Wrong(
                 GRAPH_BUILT,
-                seen=f"{sum(watched)} of {len(watched)} batches gave features with requires_grad True",
+                seen=gettext(
+                    "{count} of {total} batches gave features with requires_grad True"
+                ).format(count=sum(watched), total=len(watched)),
                 expected="False",
             )
 
@@ -1189,17 +1298,27 @@ def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
         extract_features(model, loader)
         for name, value in _values(model).items():
             if not _same(value, values[name]):
-                raise Wrong(MODEL_CHANGED, seen=f"{name} is not what it was")
+                raise Wrong(
+                    MODEL_CHANGED, seen=gettext("{name} is not what it was").format(name=name)
+                )
         for name, flag in _flags(model).items():
             if flag != flags[name]:
                 raise Wrong(
-                    MODEL_CHANGED, seen=f"{name}.requires_grad became {flag}", expected=flags[name]
+                    MODEL_CHANGED,
+                    seen=gettext("{name}.requires_grad became {flag}").format(name=name, flag=flag),
+                    expected=flags[name],
                 )
         for name, module in model.named_modules():
             if module.training != training:
                 now, then = ("training" if mode else "eval" for mode in (module.training, training))
-                seen = f"{name or 'the model itself'} is in {now} mode"
-                raise Wrong(MODE_LEFT, seen=seen, expected=f"{then} mode, as before")
+                seen = gettext("{name} is in {mode} mode").format(
+                    name=name or gettext("the model itself"), mode=now
+                )
+                raise Wrong(
+                    MODE_LEFT,
+                    seen=seen,
+                    expected=gettext("{mode} mode, as before").format(mode=then),
+                )
     for width, count, batch in cases:
         model = _stir(_Backbone(width)).train()
         _check_features(extract_features, model, *_loader(count, batch, shuffle=True))
@@ -1311,7 +1430,9 @@ def _fit(linear_probe: Callable, x: Tensor, y: Tensor, l2: float) -> nn.Linear:
     classes = int(y.max()) + 1
     if not isinstance(layer, nn.Linear) or tuple(layer.weight.shape) != (classes, x.shape[1]):
         shape = tuple(getattr(getattr(layer, "weight", None), "shape", ()))
-        seen = f"{type(layer).__name__}" + (f" with a weight of shape {shape}" if shape else "")
+        seen = type(layer).__name__
+        if shape:
+            seen = gettext("{seen} with a weight of shape {shape}").format(seen=seen, shape=shape)
         raise Wrong(NO_LINEAR, seen=seen, expected=f"nn.Linear({x.shape[1]}, {classes})")
     if not all(bool(torch.isfinite(parameter).all()) for parameter in layer.parameters()):
         raise Wrong(NOT_FINITE, seen="nan or inf in weight or bias")
@@ -1333,17 +1454,17 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     for counts, width, gap in (((20, 14, 9), 7, 9.0), ((25, 18), 3, 8.0)):
         x, y, new_x, new_y = _clouds(counts, width, gap=gap)
         layer = _fit(linear_probe, x, y, 1e-3)
-        for name, inputs, labels in (("seen", x, y), ("unseen", new_x, new_y)):
+        for how_many, inputs, labels in (
+            (gettext("{right:.0%} of seen examples right"), x, y),
+            (gettext("{right:.0%} of unseen examples right"), new_x, new_y),
+        ):
             right = _right(layer, inputs, labels)
             if right < 1:
+                seen = how_many.format(right=right)
                 standard = (inputs - x.mean(0)) / x.std(0)
                 if _right(layer, standard, labels) > max(right, 0.95):
-                    raise Wrong(
-                        NOT_RAW, seen=f"{right:.0%} of {name} examples right", expected="100%"
-                    )
-                raise Wrong(
-                    NOT_FITTED, seen=f"{right:.0%} of {name} examples right", expected="100%"
-                )
+                    raise Wrong(NOT_RAW, seen=seen, expected="100%")
+                raise Wrong(NOT_FITTED, seen=seen, expected="100%")
 
 
 @check_linear_probe.part(1, "a larger l2 gives smaller weights, a huge one nearly none")
@@ -1353,14 +1474,20 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
         l2: _fit(linear_probe, x, y, l2).weight.detach().norm().item() for l2 in (1e-3, 1e-1, 1e4)
     }
     weak, middle, huge = norms.values()
-    seen = ", ".join(f"{norm:.3g} at l2 = {l2:g}" for l2, norm in norms.items())
+    seen = ", ".join(
+        gettext("{norm:.3g} at l2 = {l2:g}").format(norm=norm, l2=l2) for l2, norm in norms.items()
+    )
     if huge > 1.05 * weak and middle > 1.02 * weak:
-        raise Wrong(PENALTY_UPSIDE_DOWN, seen=f"norm of the weights: {seen}")
+        raise Wrong(
+            PENALTY_UPSIDE_DOWN, seen=gettext("norm of the weights: {seen}").format(seen=seen)
+        )
     if middle > 0.97 * weak:
-        raise Wrong(PENALTY_IGNORED, seen=f"norm of the weights: {seen}")
+        raise Wrong(PENALTY_IGNORED, seen=gettext("norm of the weights: {seen}").format(seen=seen))
     if huge > 0.05 * weak:
         raise Wrong(
-            PENALTY_TOO_WEAK, seen=f"norm of the weights: {seen}", expected="nearly 0 at l2 = 1e+04"
+            PENALTY_TOO_WEAK,
+            seen=gettext("norm of the weights: {seen}").format(seen=seen),
+            expected="nearly 0 at l2 = 1e+04",
         )
 
 
@@ -1380,14 +1507,17 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     if loss > best + 0.05:
         raise Wrong(
             NOT_A_LIKELIHOOD,
-            seen=f"cross-entropy {loss:.3f} on new examples",
-            expected=f"about {best:.3f}",
+            seen=gettext("cross-entropy {loss:.3f} on new examples").format(loss=loss),
+            expected=gettext("about {best:.3f}").format(best=best),
         )
     torch.manual_seed(17)
     again = _fit(linear_probe, x, y, 1e-5)
     gap = (_logits(again, new_x).softmax(1) - _logits(layer, new_x).softmax(1)).abs().max().item()
     if gap > 0.03:
-        raise Wrong(PROBE_FROZEN_BY_CHANCE, seen=f"probabilities that differ by {gap:.2f}")
+        raise Wrong(
+            PROBE_FROZEN_BY_CHANCE,
+            seen=gettext("probabilities that differ by {gap:.2f}").format(gap=gap),
+        )
 
 
 @check_linear_probe.part(
@@ -1395,11 +1525,13 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
 )
 def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     x, y, new_x, new_y = _clouds((21, 17, 12), 6, gap=9.0, shift=100.0, seed=3)
-    _check_far(linear_probe, x, y, new_x, new_y, "a hundred from the origin")
+    _check_far(linear_probe, x, y, new_x, new_y, gettext("features a hundred from the origin"))
     unlike = torch.tensor([1.0, 0.01, 30.0, 1.0, 5.0, 0.2])
     x, new_x = x * unlike, new_x * unlike
     x[:, 4] = new_x[:, 4] = 0.0
-    _check_far(linear_probe, x, y, new_x, new_y, "of unlike size, and one always zero")
+    _check_far(
+        linear_probe, x, y, new_x, new_y, gettext("features of unlike size, and one always zero")
+    )
 
 
 def _check_far(
@@ -1410,7 +1542,11 @@ def _check_far(
     if right < 0.95:
         spread = x.std(0).clamp(min=1e-6)
         idea = NOT_RAW if _right(layer, (x - x.mean(0)) / spread, y) > 0.95 else FAR_FROM_ORIGIN
-        raise Wrong(idea, seen=f"{right:.0%} right, features {what}", expected="nearly all")
+        raise Wrong(
+            idea,
+            seen=gettext("{right:.0%} right, {what}").format(right=right, what=what),
+            expected="nearly all",
+        )
 
 
 @check_linear_probe.part(1, "leaves features and labels as they are")
@@ -1427,4 +1563,4 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
         raise Wrong(INPUT_CHANGED, seen="features.grad is not None after the call", expected="None")
     for case in cases:
         x, y, new_x, new_y = _clouds(**case)
-        _check_far(linear_probe, x, y, new_x, new_y, "of a hidden case")
+        _check_far(linear_probe, x, y, new_x, new_y, gettext("features of a hidden case"))

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext
 from torch import Tensor, nn
 
 MakeNetwork = Callable[[], nn.Module]
@@ -248,9 +249,17 @@ class _Before:
         now = _objects(self.model)
         for name in sorted(self.objects.keys() | now.keys()):
             if name not in now or name not in self.objects:
-                raise Wrong(CHANGED_LAYERS, seen=f"{name} is {'new' if name in now else 'gone'}")
+                raise Wrong(
+                    CHANGED_LAYERS,
+                    seen=gettext("{name} is new").format(name=name)
+                    if name in now
+                    else gettext("{name} is gone").format(name=name),
+                )
             if now[name] is not self.objects[name]:
-                raise Wrong(CHANGED_LAYERS, seen=f"{name} is another object than before")
+                raise Wrong(
+                    CHANGED_LAYERS,
+                    seen=gettext("{name} is another object than before").format(name=name),
+                )
 
     def same_values(self) -> None:
         self.same_layers()
@@ -262,14 +271,16 @@ class _Before:
                 or now[name].dtype != value.dtype
                 or not torch.equal(now[name], value)
             ):
-                raise Wrong(CHANGED_VALUES, seen=f"{name} is not what it was")
+                raise Wrong(
+                    CHANGED_VALUES, seen=gettext("{name} is not what it was").format(name=name)
+                )
         if now.keys() != self.values.keys():
             raise Wrong(CHANGED_LAYERS, seen="other parameters or buffers than before")
         for name, buffer in self.model.named_buffers():
             if buffer.requires_grad:
                 raise Wrong(
                     BUFFER_ASKS_GRADIENT,
-                    seen=f"{name}.requires_grad is True",
+                    seen=gettext("{name}.requires_grad is True").format(name=name),
                     expected="False",
                 )
         settings = _settings(self.model)
@@ -278,26 +289,40 @@ class _Before:
             value,
         ) in self.settings.items():  # what else was noted on a layer harms nobody
             if key not in settings or settings[key] != value:
-                seen = f"{key} is {settings.get(key, 'gone')}"
+                seen = gettext("{key} is {value}").format(
+                    key=key, value=settings.get(key, gettext("gone"))
+                )
                 raise Wrong(CHANGED_SETTINGS, seen=seen, expected=value)
 
     def same_modes(self) -> None:
         now = _modes(self.model)
         for name, training in self.modes.items():
             if now.get(name) != training:
-                seen = f"{name or 'the model itself'} is in {_mode(now.get(name))} mode"
-                raise Wrong(CHANGED_MODES, seen=seen, expected=f"{_mode(training)} mode, as before")
+                seen = gettext("{name} is in {mode} mode").format(
+                    name=name or gettext("the model itself"), mode=_mode(now.get(name))
+                )
+                raise Wrong(
+                    CHANGED_MODES,
+                    seen=seen,
+                    expected=gettext("{mode} mode, as before").format(mode=_mode(training)),
+                )
 
     def same_flags(self) -> None:
         for name, flag in _flags(self.model).items():
             if flag != self.flags.get(name, flag):
-                raise Wrong(CHANGED_FLAGS, seen=f"{name}.requires_grad became {flag}")
+                raise Wrong(
+                    CHANGED_FLAGS,
+                    seen=gettext("{name}.requires_grad became {flag}").format(name=name, flag=flag),
+                )
 
     def same_gradients(self) -> None:
         now = _gradients(self.model)
         for name, gradient in self.gradients.items():
             if name not in now or not torch.equal(now[name], gradient):
-                raise Wrong(CHANGED_GRADIENTS, seen=f"{name}.grad is not what it was")
+                raise Wrong(
+                    CHANGED_GRADIENTS,
+                    seen=gettext("{name}.grad is not what it was").format(name=name),
+                )
 
 
 def _mode(training: bool | None) -> str:
@@ -355,13 +380,14 @@ def _check_frozen_except(freeze: Callable, model: nn.Module, listed: Sequence[st
         names.setdefault(id(parameter), []).append(name)
     same = {name: group for group in names.values() for name in group}
     freeze(model, type(listed)(listed))  # a list of its own, which it may use up
-    call = f"after freeze(model, {listed!r}) on {type(model).__name__}"
     for name, flag in _flags(model).items():
         group = same.get(name, [name])
         expected = any(_below(one, covering) for one in group for covering in listed)
         if flag == expected:
             continue
-        seen = f"{name}.requires_grad is {flag} {call}"
+        seen = gettext(
+            "{name}.requires_grad is {flag} after freeze(model, {listed!r}) on {network}"
+        ).format(name=name, flag=flag, listed=listed, network=type(model).__name__)
         if flag:
             looks_listed = any(re.search(one, name) for one in listed)  # a dot matches anything
             raise Wrong(
@@ -371,7 +397,9 @@ def _check_frozen_except(freeze: Callable, model: nn.Module, listed: Sequence[st
         if any(parameters.get(one) is not parameters[name] for one in group):
             raise Wrong(
                 CHANGED_LAYERS,
-                seen=f"{' and '.join(group)} were one parameter and are now two",
+                seen=gettext("{names} were one parameter and are now two").format(
+                    names=gettext(" and ").join(group)
+                ),
             )
         raise Wrong(SHARED_FROZEN if len(group) > 1 else LISTED_FROZEN, seen=seen, expected="True")
 
@@ -518,7 +546,11 @@ def _check_counts(trainable_report: Callable, model: nn.Module) -> None:
         idea = COUNTED_BUFFERS
     else:
         idea = WRONG_SPLIT if seen["total"] == expected["total"] else MISCOUNTED
-    raise Wrong(idea, seen=f"{seen} for {type(model).__name__}", expected=expected)
+    raise Wrong(
+        idea,
+        seen=gettext("{seen} for {network}").format(seen=seen, network=type(model).__name__),
+        expected=expected,
+    )
 
 
 def _short(value: object) -> str:
@@ -661,7 +693,12 @@ def _check_modes(model: nn.Module, when: str) -> None:
         expected = not _frozen_bn(module)
         if module.training == expected:
             continue
-        seen = f"{name or 'the model itself'} ({type(module).__name__}) is in {_mode(module.training)} mode {when}"
+        seen = gettext("{name} ({layer}) is in {mode} mode {when}").format(
+            name=name or gettext("the model itself"),
+            layer=type(module).__name__,
+            mode=_mode(module.training),
+            when=when,
+        )
         if module.training:
             idea = STATISTICS_MOVED
         elif isinstance(module, _BATCH_NORMS):
@@ -673,7 +710,7 @@ def _check_modes(model: nn.Module, when: str) -> None:
                 p.requires_grad for p in module.parameters()
             )
             idea = OTHER_FROZEN if frozen else NOT_TRAINING
-        raise Wrong(idea, seen=seen, expected=f"{_mode(expected)} mode")
+        raise Wrong(idea, seen=seen, expected=gettext("{mode} mode").format(mode=_mode(expected)))
 
 
 def _check_statistics(model: nn.Module, batches: Sequence[Tensor], when: str) -> None:
@@ -705,22 +742,32 @@ def _check_statistics(model: nn.Module, batches: Sequence[Tensor], when: str) ->
         handle.remove()
     for name, module in norms:
         if module.running_mean is None or name not in before:
-            raise Wrong(CHANGED_SETTINGS, seen=f"{name} lost its running statistics {when}")
+            raise Wrong(
+                CHANGED_SETTINGS,
+                seen=gettext("{name} lost its running statistics {when}").format(
+                    name=name, when=when
+                ),
+            )
         moved = not torch.equal(module.running_mean, before[name])
         if _frozen_bn(module) and moved:
             by = float((module.running_mean - before[name]).abs().max())
-            seen = (
-                f"running_mean of {name} ({type(module).__name__}) moved by up to {by:.2g} {when}"
-            )
+            seen = gettext(
+                "running_mean of {name} ({layer}) moved by up to {by:.2g} {when}"
+            ).format(name=name, layer=type(module).__name__, by=by, when=when)
             raise Wrong(
                 STATISTICS_MOVED,
                 seen=seen,
                 expected="the frozen layer's statistics stand still",
             )
         if _frozen_bn(module) and not answers.get(name, False):
-            raise Wrong(BATCH_STATISTICS, seen=f"{name} does not use its running statistics {when}")
+            raise Wrong(
+                BATCH_STATISTICS,
+                seen=gettext("{name} does not use its running statistics {when}").format(
+                    name=name, when=when
+                ),
+            )
         if not _frozen_bn(module) and not moved:
-            seen = f"{name}.running_mean did not move {when}"
+            seen = gettext("{name}.running_mean did not move {when}").format(name=name, when=when)
             idea = CHANGED_SETTINGS if module.training else TRAINABLE_BN_STOPPED
             raise Wrong(idea, seen=seen, expected="a trainable layer keeps learning them")
 
@@ -736,7 +783,7 @@ def _check_frozen_backbone(train_mode: Callable, model: nn.Module, shape: tuple[
     list(model.parameters())[-1].requires_grad_(True)
     model.eval()
     _set_modes(train_mode, model)
-    when = f"after the call, with {type(model).__name__} frozen"
+    when = gettext("after the call, with {network} frozen").format(network=type(model).__name__)
     _check_statistics(model, _batches(shape, torch.Generator().manual_seed(4)), when)
     _check_modes(model, when)
 
@@ -759,22 +806,22 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
     for frozen in (model.stem.scale, model.blocks[0].conv, model.blocks[1], model.norm):
         frozen.requires_grad_(False)
     _set_modes(train_mode, model)
-    _check_statistics(model, _batches((3, 5, 4), generator), "with some layers frozen")
-    _check_modes(model, "with some layers frozen")
+    _check_statistics(model, _batches((3, 5, 4), generator), gettext("with some layers frozen"))
+    _check_modes(model, gettext("with some layers frozen"))
     for name in ("weight", "bias"):  # one of the two is still being learnt
         model = Photos()
         model.requires_grad_(False)
         getattr(model.head_norm, name).requires_grad_(True)
         model.eval()
         _set_modes(train_mode, model)
-        _check_modes(model, f"with only head_norm.{name} trainable")
+        _check_modes(model, gettext("with only head_norm.{name} trainable").format(name=name))
     model = Norms()
     model.requires_grad_(False)
     _set_modes(train_mode, model)
-    _check_modes(model, "with everything frozen")
+    _check_modes(model, gettext("with everything frozen"))
     model = Photos()
     _set_modes(train_mode, model)
-    _check_modes(model, "with nothing frozen")
+    _check_modes(model, gettext("with nothing frozen"))
 
 
 @check_train_mode_keep_frozen_bn.part(
@@ -789,15 +836,21 @@ def _(train_mode: Callable, cases: Sequence[MakeNetwork]) -> None:
             set_modes(model)
             before = _Before(model)
             train_mode(model)
-            _check_modes(model, f"when called again on {make.__name__}")
+            _check_modes(
+                model, gettext("when called again on {network}").format(network=make.__name__)
+            )
             before.same_values()
             before.same_flags()
         model.requires_grad_(False)
         _set_modes(train_mode, model)
-        _check_modes(model, f"after freezing all of {make.__name__}")
+        _check_modes(
+            model, gettext("after freezing all of {network}").format(network=make.__name__)
+        )
         model.requires_grad_(True)
         _set_modes(train_mode, model)
-        _check_modes(model, f"after unfreezing all of {make.__name__}")
+        _check_modes(
+            model, gettext("after unfreezing all of {network}").format(network=make.__name__)
+        )
     for make in cases:
         _check_frozen_backbone(train_mode, make(), (3, 32, 32))
 
@@ -849,7 +902,9 @@ def _check_unfrozen(unfreeze_to: Callable, model: nn.Module, stage: str) -> None
         return
     name, flag = next(iter(wrong.items()))
     child = name.split(".")[0]
-    seen = f"{name}.requires_grad is {flag} after unfreeze_to(model, {stage!r}) on {type(model).__name__}"
+    seen = gettext(
+        "{name}.requires_grad is {flag} after unfreeze_to(model, {stage!r}) on {network}"
+    ).format(name=name, flag=flag, stage=stage, network=type(model).__name__)
     layers = {name.split(".")[0] for name in flags}
     opened = {name.split(".")[0] for name, flag in flags.items() if flag}
     if opened == {layer for layer in layers if layer >= stage} and 1 < len(opened) < len(layers):
@@ -861,7 +916,9 @@ def _check_unfrozen(unfreeze_to: Callable, model: nn.Module, stage: str) -> None
     raise Wrong(
         idea,
         seen=seen,
-        expected=f"layers from {stage} on trainable, those before it frozen",
+        expected=gettext("layers from {stage} on trainable, those before it frozen").format(
+            stage=stage
+        ),
     )
 
 
@@ -990,26 +1047,30 @@ def _check_steps(
         for name, parameter in named.items():
             now, call = (
                 parameter.detach(),
-                f"{name} at step {step + 1} with {_named(settings)}",
+                gettext("{name} at step {step} with {settings}").format(
+                    name=name, step=step + 1, settings=_named(settings)
+                ),
             )
             if not trainable[name]:
                 if not torch.equal(now, start[name]):
                     raise Wrong(
                         FROZEN_MOVED,
-                        seen=f"{call}: it moved",
+                        seen=gettext("{call}: it moved").format(call=call),
                         expected="bit for bit as before",
                     )
             # far above the rounding of two steps, in float32 too, and far below what a wrong switch does
             elif not torch.allclose(now.double(), expected[name], rtol=1e-5, atol=1e-5):
                 if torch.equal(now, start[name]):
-                    raise Wrong(NOT_TRAINED, seen=f"{call}: it did not move")
+                    raise Wrong(
+                        NOT_TRAINED, seen=gettext("{call}: it did not move").format(call=call)
+                    )
                 idea = HELD_TWICE if held[id(parameter)] > 1 else WRONG_STEP
                 raise Wrong(idea, seen=f"{call}: {_first_difference(now, expected[name])}")
     for name, parameter in named.items():
         if held[id(parameter)] and not trainable[name]:
             raise Wrong(
                 HOLDS_FROZEN,
-                seen=f"{name} is in its param_groups",
+                seen=gettext("{name} is in its param_groups").format(name=name),
                 expected="trainable parameters alone",
             )
 
@@ -1020,7 +1081,9 @@ def _named(settings: tuple[float, float, float]) -> str:
 
 def _first_difference(now: Tensor, expected: Tensor) -> str:
     worst = int((now.double() - expected).abs().argmax())
-    return f"{now.reshape(-1)[worst]:.6g} instead of {expected.reshape(-1)[worst]:.6g}"
+    return gettext("{now:.6g} instead of {expected:.6g}").format(
+        now=now.reshape(-1)[worst], expected=expected.reshape(-1)[worst]
+    )
 
 
 @check_build_optimizer.part(

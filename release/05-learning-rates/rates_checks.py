@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext, ngettext
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -178,21 +179,25 @@ class _Before:
             if flag != self.flags.get(name, flag):
                 raise Wrong(
                     CHANGED_FLAGS,
-                    seen=f"{name}.requires_grad became {flag}",
+                    seen=gettext("{name}.requires_grad became {flag}").format(name=name, flag=flag),
                     expected=flag is False,
                 )
 
     def same_modes(self) -> None:
         for name, training in _modes(self.model).items():
             if training != self.modes.get(name, training):
-                seen = f"{name or 'the model itself'} is in {_mode(training)} mode"
+                seen = gettext("{name} is in {mode} mode").format(
+                    name=name or gettext("the model itself"), mode=_mode(training)
+                )
                 raise Wrong(
-                    CHANGED_MODES, seen=seen, expected=f"{_mode(not training)} mode, as before"
+                    CHANGED_MODES,
+                    seen=seen,
+                    expected=gettext("{mode} mode, as before").format(mode=_mode(not training)),
                 )
 
     def same(self) -> None:
         if name := self.changed():
-            raise Wrong(CHANGED_VALUES, seen=f"{name} is not what it was")
+            raise Wrong(CHANGED_VALUES, seen=gettext("{name} is not what it was").format(name=name))
         self.same_flags()
         self.same_modes()
 
@@ -254,7 +259,9 @@ def _groups(returned: Any, model: nn.Module, key: str) -> dict[str, float | None
     for group in _listed(returned):
         if not isinstance(group, Mapping) or "params" not in group:
             raise Wrong(
-                NOT_GROUPS, seen=_short(group), expected=f"a dict with 'params' and {key!r}"
+                NOT_GROUPS,
+                seen=_short(group),
+                expected=gettext("a dict with 'params' and {key!r}").format(key=key),
             )
         inside = group["params"]
         if isinstance(inside, set | frozenset):
@@ -266,7 +273,7 @@ def _groups(returned: Any, model: nn.Module, key: str) -> dict[str, float | None
             name = names.get(id(parameter))
             if name is None:
                 seen = (
-                    f"a tensor of shape {tuple(entry.shape)}"
+                    gettext("a tensor of shape {shape}").format(shape=tuple(entry.shape))
                     if isinstance(entry, Tensor)
                     else _short(entry)
                 )
@@ -274,12 +281,21 @@ def _groups(returned: Any, model: nn.Module, key: str) -> dict[str, float | None
                     FOREIGN, seen=seen, expected="the model's own parameters, the same objects"
                 )
             if name in held:
-                raise Wrong(IN_TWO_GROUPS, seen=f"{name} is there twice", expected="once")
+                raise Wrong(
+                    IN_TWO_GROUPS,
+                    seen=gettext("{name} is there twice").format(name=name),
+                    expected="once",
+                )
             held[name] = _number(group[key], key) if key in group else None
     for name, parameter in model.named_parameters():
         if name not in held:
             idea = LEFT_OUT if parameter.requires_grad else FROZEN_LEFT_OUT
-            raise Wrong(idea, seen=f"{name} is in no group of {type(model).__name__}")
+            raise Wrong(
+                idea,
+                seen=gettext("{name} is in no group of {network}").format(
+                    name=name, network=type(model).__name__
+                ),
+            )
     return held
 
 
@@ -293,7 +309,11 @@ def _number(value: Any, key: str) -> float:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     if not isinstance(value, numbers.Real):
-        raise Wrong(NOT_GROUPS, seen=f"{key} is {_short(value)}", expected="a number")
+        raise Wrong(
+            NOT_GROUPS,
+            seen=gettext("{key} is {value}").format(key=key, value=_short(value)),
+            expected="a number",
+        )
     return float(value)
 
 
@@ -366,7 +386,7 @@ def _check_rates(layer_lr_groups: Callable, model: nn.Module, base_lr: float, de
             continue  # it belongs to the model itself, and its rate is left open
         rate = held[name]
         if rate is None:
-            raise Wrong(NO_RATE, seen=f"the group of {name} has no 'lr'")
+            raise Wrong(NO_RATE, seen=gettext("the group of {name} has no 'lr'").format(name=name))
         if len(owners) == 1:
             seen[next(iter(owners))].add(rate)
         # one product against another of the same few factors: rounding is near 1e-16
@@ -379,7 +399,9 @@ def _check_rates(layer_lr_groups: Callable, model: nn.Module, base_lr: float, de
     name, rate, expected = wrong
     raise Wrong(
         _idea_behind_rates(seen, layers, [n for n, _ in children], base_lr, decay),
-        seen=f"{name} of {type(model).__name__} has lr {rate:.6g} with base_lr={base_lr} and decay={decay}",
+        seen=gettext(
+            "{name} of {network} has lr {rate:.6g} with base_lr={base_lr} and decay={decay}"
+        ).format(name=name, network=type(model).__name__, rate=rate, base_lr=base_lr, decay=decay),
         expected=f"{expected:.6g}",
     )
 
@@ -513,10 +535,14 @@ def _check_decay(decay_groups: Callable, model: nn.Module, weight_decay: float) 
             continue  # a lone gain, or a class token: whether it decays is left open
         expected = 0.0 if is_bias or is_norm else weight_decay
         decay = held[name]
-        seen = f"{name}, of shape {tuple(parameter.shape)}, has weight_decay {decay}"
+        seen = gettext("{name}, of shape {shape}, has weight_decay {decay}").format(
+            name=name, shape=tuple(parameter.shape), decay=decay
+        )
         if decay is None:
             raise Wrong(
-                NO_DECAY_KEY, seen=f"the group of {name} has no 'weight_decay'", expected=expected
+                NO_DECAY_KEY,
+                seen=gettext("the group of {name} has no 'weight_decay'").format(name=name),
+                expected=expected,
             )
         if math.isclose(decay, expected, rel_tol=1e-9):
             continue
@@ -623,11 +649,17 @@ def _factor(warmup_cosine: Callable, step: int, warmup: int, total: int) -> floa
         if warmup and total - warmup > 1:
             raise
         idea = ENDS_EARLY if total - warmup == 1 else WARMUP_OF_ZERO
-        seen = f"warmup_cosine({step}, {warmup}, {total}) raised ZeroDivisionError"
+        seen = gettext("warmup_cosine({step}, {warmup}, {total}) raised ZeroDivisionError").format(
+            step=step, warmup=warmup, total=total
+        )
         raise Wrong(idea, seen=seen) from error
     if not isinstance(value, numbers.Real):
         raise Wrong(
-            NOT_A_FLOAT, seen=f"{_short(value)}, of type {type(value).__name__}", expected="a float"
+            NOT_A_FLOAT,
+            seen=gettext("{value}, of type {kind}").format(
+                value=_short(value), kind=type(value).__name__
+            ),
+            expected="a float",
         )
     return float(value)
 
@@ -637,7 +669,9 @@ def _check_factor(
 ) -> None:
     # float32 rounds a factor by 1e-7 at most; the smallest step off by one is above 1e-4 here
     if not abs(factor - expected) <= 1e-6:
-        seen = f"warmup_cosine({step}, {warmup}, {total}) is {factor:.6g}"
+        seen = gettext("warmup_cosine({step}, {warmup}, {total}) is {factor:.6g}").format(
+            step=step, warmup=warmup, total=total, factor=factor
+        )
         raise Wrong(idea, seen=seen, expected=f"{expected:.6g}")
 
 
@@ -649,7 +683,9 @@ def _(warmup_cosine: Callable, cases: Sequence[tuple[int, int]]) -> None:
         ramp = [_factor(warmup_cosine, step, warmup, total) for step in range(warmup + 1)]
         idea = _idea_behind_ramp(ramp, warmup, total)
         if abs(ramp[-1] - 1) < 1e-6 and ramp[-1] != 1.0:
-            seen = f"warmup_cosine({warmup}, {warmup}, {total}) is {ramp[-1]!r}"
+            seen = gettext("warmup_cosine({warmup}, {warmup}, {total}) is {factor!r}").format(
+                warmup=warmup, total=total, factor=ramp[-1]
+            )
             raise Wrong(ONE_STEP_LATE, seen=seen, expected="exactly 1")
         for step, value in enumerate(ramp):
             _check_factor(value, step, warmup, total, idea, step / warmup)
@@ -816,13 +852,28 @@ def _law(weight: Tensor, bias: Tensor, batches: Batches, rates: Sequence[float])
 
 def _losses(returned: Any, rates: Sequence[float]) -> list[float]:
     if isinstance(returned, str | Mapping | Tensor) or not isinstance(returned, Iterable):
-        raise Wrong(NOT_LOSSES, seen=_short(returned), expected=f"a list of {len(rates)} floats")
+        raise Wrong(
+            NOT_LOSSES,
+            seen=_short(returned),
+            expected=gettext("a list of {count} floats").format(count=len(rates)),
+        )
     losses = list(returned)
     for loss in losses:
         if not isinstance(loss, numbers.Real):
-            raise Wrong(NOT_LOSSES, seen=f"a {type(loss).__name__} in the list", expected="floats")
+            raise Wrong(
+                NOT_LOSSES,
+                seen=gettext("a {kind} in the list").format(kind=type(loss).__name__),
+                expected="floats",
+            )
     if len(losses) != len(rates):
-        raise Wrong(TOO_FEW_LOSSES, seen=f"{len(losses)} losses for {len(rates)} learning rates")
+        raise Wrong(
+            TOO_FEW_LOSSES,
+            seen=ngettext(
+                "{losses} loss for {count} learning rates",
+                "{losses} losses for {count} learning rates",
+                len(losses),
+            ).format(losses=len(losses), count=len(rates)),
+        )
     return [float(loss) for loss in losses]
 
 
@@ -873,7 +924,12 @@ def _check_losses(
     elif any(p.numel() for p in front.parameters()):
         idea = MOVED_FROZEN if idea is WRONG_LOSSES else idea
     worst = next(k for k in range(len(rates)) if not _close(losses[k : k + 1], law[k : k + 1]))
-    seen = f"loss {worst + 1} of {len(rates)} is {losses[worst]:.6g} for rates {[float(f'{r:.3g}') for r in rates]}"
+    seen = gettext("loss {number} of {count} is {loss:.6g} for rates {rates}").format(
+        number=worst + 1,
+        count=len(rates),
+        loss=losses[worst],
+        rates=[float(f"{r:.3g}") for r in rates],
+    )
     raise Wrong(idea, seen=seen, expected=f"{law[worst]:.6g}")
 
 
@@ -906,7 +962,9 @@ def _(lr_range_test: Callable, cases: Sequence[MakeNetwork]) -> None:
         model.train(training)
         losses = _losses(lr_range_test(model, list(batches), [1e-13, 1e-13]), [1e-13, 1e-13])
         if not _close(losses, law):
-            seen = f"{losses[0]:.6g} for a model that came in {_mode(training)} mode, and steps too small to matter"
+            seen = gettext(
+                "{loss:.6g} for a model that came in {mode} mode, and steps too small to matter"
+            ).format(loss=losses[0], mode=_mode(training))
             raise Wrong(EVAL_MODE, seen=seen, expected=f"{law[0]:.6g}")
 
 
@@ -931,7 +989,8 @@ def _(lr_range_test: Callable, cases: Sequence[MakeNetwork]) -> None:
         if name := before.changed():
             is_buffer = name in dict(model.named_buffers())
             raise Wrong(
-                BUFFERS_CHANGED if is_buffer else MODEL_CHANGED, seen=f"{name} is not what it was"
+                BUFFERS_CHANGED if is_buffer else MODEL_CHANGED,
+                seen=gettext("{name} is not what it was").format(name=name),
             )
         before.same_flags()
         before.same_modes()
@@ -1022,9 +1081,17 @@ def _check_epoch(unfreeze_schedule: Callable, epoch: int, stages: list[str]) -> 
     except IndexError as error:
         if epoch < len(stages):
             raise
-        raise Wrong(SHRINKS_AGAIN, seen=f"{call} raised IndexError", expected=expected) from error
+        raise Wrong(
+            SHRINKS_AGAIN,
+            seen=gettext("{call} raised IndexError").format(call=call),
+            expected=expected,
+        ) from error
     if isinstance(returned, str) or not isinstance(returned, Iterable):
-        raise Wrong(NOT_NAMES, seen=f"{call} is {_short(returned)}", expected=expected)
+        raise Wrong(
+            NOT_NAMES,
+            seen=gettext("{call} is {returned}").format(call=call, returned=_short(returned)),
+            expected=expected,
+        )
     names = list(returned)
     ordered = not isinstance(returned, set | frozenset)
     if names == expected and ordered:
@@ -1043,7 +1110,13 @@ def _check_epoch(unfreeze_schedule: Callable, epoch: int, stages: list[str]) -> 
         idea = OFF_BY_ONE_EPOCH
     else:
         idea = WRONG_STAGES
-    raise Wrong(idea, seen=f"{call} is {_short(names if ordered else returned)}", expected=expected)
+    raise Wrong(
+        idea,
+        seen=gettext("{call} is {returned}").format(
+            call=call, returned=_short(names if ordered else returned)
+        ),
+        expected=expected,
+    )
 
 
 # not in alphabetical order in either direction
@@ -1074,7 +1147,11 @@ def _(unfreeze_schedule: Callable, cases: Sequence[list[str]]) -> None:
             if isinstance(names, Iterable):
                 list(names)  # a generator does its work only now
             if stages != before:
-                raise Wrong(STAGES_CHANGED, seen=f"{stages} after epoch {epoch}", expected=before)
+                raise Wrong(
+                    STAGES_CHANGED,
+                    seen=gettext("{stages} after epoch {epoch}").format(stages=stages, epoch=epoch),
+                    expected=before,
+                )
             _check_epoch(unfreeze_schedule, epoch, stages)
 
 
@@ -1201,12 +1278,18 @@ def _check_clipping(
         if any(not torch.isfinite(g).all() for g in after):
             raise Wrong(
                 NOT_A_NUMBER,
-                seen=f"NaN, where the norm over all was {norm:.4g}",
+                seen=gettext("NaN, where the norm over all was {norm:.4g}").format(norm=norm),
                 expected="the gradients",
             )
         if not all(torch.equal(g, h) for g, h in zip(after, held, strict=True)):
-            seen = f"norm {_joint_norm(after):.6g} after the call, with max_norm={max_norm}"
-            raise Wrong(SHORT_ONES_SCALED, seen=seen, expected=f"{norm:.6g}, bit for bit as before")
+            seen = gettext("norm {norm:.6g} after the call, with max_norm={max_norm}").format(
+                norm=_joint_norm(after), max_norm=max_norm
+            )
+            raise Wrong(
+                SHORT_ONES_SCALED,
+                seen=seen,
+                expected=gettext("{norm:.6g}, bit for bit as before").format(norm=norm),
+            )
         return
     _check_scaled(after, held, norm, max_norm, once=iter(given) is given)
     for parameter, object_before, _ in grads:
@@ -1231,7 +1314,9 @@ def _check_scaled(
     # torch's own clip_grad_norm_ adds 1e-6 to the norm; float32 rounds by 1e-7 for each of a few sums
     if by_one_factor and max_norm * (1 - 1e-3) <= now <= max_norm * (1 + 1e-5):
         return
-    seen = f"norm {norm:.4g} over all before, {now:.6g} after, with max_norm={max_norm}"
+    seen = gettext(
+        "norm {norm:.4g} over all before, {now:.6g} after, with max_norm={max_norm}"
+    ).format(norm=norm, now=now, max_norm=max_norm)
     if all_close(held):
         raise Wrong(USED_UP if once else NOT_CLIPPED, seen=seen, expected=f"{max_norm:g}")
     if all_close(h * min(1.0, max_norm / _joint_norm([h])) for h in held):
@@ -1242,7 +1327,9 @@ def _check_scaled(
         raise Wrong(USED_UP, seen=seen, expected=f"{max_norm:g}")
     if not by_one_factor:
         raise Wrong(
-            TURNED, seen=f"{seen}; not all by the same factor", expected="one factor for all"
+            TURNED,
+            seen=gettext("{seen}; not all by the same factor").format(seen=seen),
+            expected="one factor for all",
         )
     raise Wrong(NOT_CLIPPED if now > max_norm else TOO_SHORT, seen=seen, expected=f"{max_norm:g}")
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import ops
 
 INPUTS_CHANGED = Misconception(
     "inputs-changed",
@@ -70,7 +70,11 @@ def _unchanged(**pairs: tuple[Tensor, Tensor]) -> None:
     for name, (now, before) in pairs.items():
         same_kind = now.shape == before.shape and now.dtype == before.dtype
         if not same_kind or not torch.equal(now.detach(), before):
-            raise Wrong(INPUTS_CHANGED, seen=f"{name} is not what it was", expected="as before")
+            raise Wrong(
+                INPUTS_CHANGED,
+                seen=gettext("{name} is not what it was").format(name=name),
+                expected="as before",
+            )
 
 
 def _is_a_stub(error: Exception) -> bool:
@@ -230,7 +234,9 @@ def _check_shares(shares: Tensor) -> None:
     n = len(shares)
     if not _near(shares.sum(dim=1), torch.ones(n, dtype=shares.dtype), 1e-3):
         row = int((shares.sum(dim=1) - 1).abs().argmax())
-        seen = f"the shares of image {row} add up to {shares[row].sum().item():.3g}"
+        seen = gettext("the shares of image {row} add up to {total:.3g}").format(
+            row=row, total=shares[row].sum().item()
+        )
         raise Wrong(WEIGHTS_NOT_ONE, seen=seen, expected="1")
     others = _off_diagonal(shares)
     partners = others.abs() > 1e-3
@@ -238,14 +244,18 @@ def _check_shares(shares: Tensor) -> None:
         row = int(partners.sum(dim=1).argmax())
         raise Wrong(
             NOT_A_MIXTURE,
-            seen=f"image {row} holds parts of {int(partners[row].sum())} other images",
+            seen=gettext("image {row} holds parts of {count} other images").format(
+                row=row, count=int(partners[row].sum())
+            ),
             expected="of one other at most",
         )
     of_others = others[partners]
     if len(of_others) and (of_others.max() - of_others.min()) > 1e-3:
         raise Wrong(
             LAMBDA_PER_IMAGE,
-            seen=f"shares of the partner from {of_others.min().item():.3f} to {of_others.max().item():.3f} in one batch",
+            seen=gettext(
+                "shares of the partner from {least:.3f} to {most:.3f} in one batch"
+            ).format(least=of_others.min().item(), most=of_others.max().item()),
             expected="one share",
         )
     columns = partners.sum(dim=0)
@@ -253,7 +263,9 @@ def _check_shares(shares: Tensor) -> None:
     if (columns > 1).any() or (len(of_others) and lonely.any()):
         raise Wrong(
             NOT_A_PERMUTATION,
-            seen=f"the images were partners of {columns.tolist()} others",
+            seen=gettext("the images were partners of {partners} others").format(
+                partners=columns.tolist()
+            ),
             expected="each of one, its own at times",
         )
 
@@ -290,7 +302,9 @@ def _check_targets(batch: _Batch, images: Tensor, targets: Tensor) -> None:
     own_share = (1 - others.abs().amax(dim=1)).median()
     swapped = (1 - own_share) * own + own_share * to_partner
     row = int((shares @ batch.targets.double() - targets).abs().amax(dim=1).argmax())
-    seen = f"image {row} is {shares[row, row].item():.2f} itself, and its target {found[row, row].item():.2f} its own"
+    seen = gettext("image {row} is {own:.2f} itself, and its target {target:.2f} its own").format(
+        row=row, own=shares[row, row].item(), target=found[row, row].item()
+    )
     expected = "the same shares"
     hard = ((found - own).abs().amax(dim=1) < 1e-3) | (
         (found - to_partner).abs().amax(dim=1) < 1e-3
@@ -361,10 +375,10 @@ def _spread(lambdas: Sequence[float] | np.ndarray) -> str:
     found = np.asarray(lambdas)
     near = np.minimum(found, 1 - found) < 0.01
     low, middle, high = (float(np.quantile(found, q)) for q in (0.1, 0.5, 0.9))
-    return (
-        f"{near.mean():.0%} of the lambdas nearer than 0.01 to 0 or 1, a tenth of them below {low:.2f}, half below "
-        f"{middle:.2f}, a tenth above {high:.2f}"
-    )
+    return gettext(
+        "{near:.0%} of the lambdas nearer than 0.01 to 0 or 1, a tenth of them below "
+        "{low:.2f}, half below {middle:.2f}, a tenth above {high:.2f}"
+    ).format(near=near.mean(), low=low, middle=middle, high=high)
 
 
 @check_mixup.part(1, "draws lambda from Beta(alpha, alpha), and any partner for any image")
@@ -384,10 +398,18 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
             # Where nothing shows of a partner lambda is 1, or each image is its own partner: once in 720 times.
             lambdas.append(min(1.0, max(0.0, 1 - others.max().item())))
         if min(lambdas) > 1 - 1e-6:
-            raise Wrong(IMAGES_NOT_MIXED, seen=f"whole images, {draws} times in a row")
+            raise Wrong(
+                IMAGES_NOT_MIXED,
+                seen=gettext("whole images, {draws} times in a row").format(draws=draws),
+            )
         below = [one for one in lambdas if one < 1 - 1e-6]
         if max(below) - min(below) < 1e-6:
-            raise Wrong(ALWAYS_THE_SAME, seen=f"lambda is {below[0]:.3f}, {draws} times in a row")
+            raise Wrong(
+                ALWAYS_THE_SAME,
+                seen=gettext("lambda is {share:.3f}, {draws} times in a row").format(
+                    share=below[0], draws=draws
+                ),
+            )
         # Fair draws are that far away less than once in ten million times (Dvoretzky, Kiefer, Wolfowitz), and 5 standard
         # errors less than once in a million; 0.02 for what is said above.
         farthest = math.sqrt(math.log(2 / 1e-7) / (2 * draws)) + 0.02
@@ -395,12 +417,19 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
         if abs(off) > 5 or _distance_from_beta(lambdas, alpha) > farthest:
             raise Wrong(
                 WRONG_LAMBDA,
-                seen=f"alpha = {alpha:g}: {_spread(lambdas)}",
-                expected=f"as for `scipy.stats.beta(alpha, alpha)`: {_spread(_fair(alpha))}",
+                seen=gettext("alpha = {alpha:g}: {spread}").format(
+                    alpha=alpha, spread=_spread(lambdas)
+                ),
+                expected=gettext("as for `scipy.stats.beta(alpha, alpha)`: {spread}").format(
+                    spread=_spread(_fair(alpha))
+                ),
             )
     if not met.all():
         i, j = (met == 0).nonzero()[0].tolist()
-        raise Wrong(FIXED_PARTNERS, seen=f"in 270 batches image {i} never met image {j}")
+        raise Wrong(
+            FIXED_PARTNERS,
+            seen=gettext("in 270 batches image {i} never met image {j}").format(i=i, j=j),
+        )
 
 
 @check_mixup.part(1, "draws from the generator alone, and leaves what came in as it was")
@@ -533,7 +562,11 @@ def _flip(function: Callable, image: Tensor, boxes: Tensor) -> tuple[Tensor, Ten
         empty = value[1]
         if not isinstance(empty, Tensor) or empty.shape != (0, 4):
             seen = tuple(empty.shape) if isinstance(empty, Tensor) else _short(empty)
-            raise Wrong(EMPTY_BOXES, seen=f"boxes of shape {seen}", expected="(0, 4)")
+            raise Wrong(
+                EMPTY_BOXES,
+                seen=gettext("boxes of shape {seen}").format(seen=seen),
+                expected="(0, 4)",
+            )
     return _pair(value, image, boxes)
 
 
@@ -545,7 +578,9 @@ def _check_image(now: Tensor, image: Tensor) -> None:
     )
     raise Wrong(
         UPSIDE_DOWN if upside_down else IMAGE_NOT_FLIPPED,
-        seen=f"an image of shape {tuple(image.shape)} is not its mirror image",
+        seen=gettext("an image of shape {shape} is not its mirror image").format(
+            shape=tuple(image.shape)
+        ),
         expected="column i of what came in is column W - 1 - i",
     )
 
@@ -575,15 +610,24 @@ def _check_boxes(now: Tensor, boxes: Tensor, image: Tensor) -> None:
         (XYWH_FLIPPED, torch.stack([width - x2, y1, w, h], 1)),
         (XYWH_FLIPPED, torch.stack([width - w, y1, width, y2], 1)),
     )
-    seen = f"{_row(boxes[0])} in a picture {image.shape[2]} wide became {_row(now[0])}"
+    seen = gettext("{box} in a picture {width} wide became {now}").format(
+        box=_row(boxes[0]), width=image.shape[2], now=_row(now[0])
+    )
     for idea, other in known:
         if _near(now, other, 1e-3):
             raise Wrong(idea, seen=seen, expected=_row(expected[0]))
     order = (now.double()[:, None] - expected).abs().amax(dim=2).argmin(dim=1)
     if len(order.unique()) == len(boxes) and _near(now, expected[order], 1e-3):
-        raise Wrong(BOXES_REORDERED, seen=f"the boxes came in the order {order.tolist()}")
+        raise Wrong(
+            BOXES_REORDERED,
+            seen=gettext("the boxes came in the order {order}").format(order=order.tolist()),
+        )
     if _near(now, expected.round(), 1e-3) or _near(now, expected.floor(), 1e-3):
-        raise Wrong(WRONG_FLIP, seen=f"{seen}, rounded", expected=_row(expected[0]))
+        raise Wrong(
+            WRONG_FLIP,
+            seen=gettext("{seen}, rounded").format(seen=seen),
+            expected=_row(expected[0]),
+        )
     if (now[:, 0] > now[:, 2]).any():
         raise Wrong(CORNERS_CROSSED, seen=seen, expected=_row(expected[0]))
     raise Wrong(WRONG_FLIP, seen=seen, expected=_row(expected[0]))
@@ -738,6 +782,8 @@ def _iou_of(
 
 
 def _wrong_ious(a: Tensor, b: Tensor) -> list[tuple[Misconception, Tensor]]:
+    from torchvision import ops
+
     a, b = a.double(), b.double()
     inter, of_a, of_b = _iou_of(a, b)
     crossed, *_ = _iou_of(a, b, clamp=False)
@@ -774,7 +820,7 @@ def _ask_iou(box_iou: Callable, a: Tensor, b: Tensor) -> Tensor:
             raise Wrong(
                 EMPTY_BOXES,
                 seen=f"{type(error).__name__}: {error}",
-                expected=f"a tensor of shape {shape}",
+                expected=gettext("a tensor of shape {shape}").format(shape=shape),
             ) from error
         if (
             shape[0] != shape[1]
@@ -782,7 +828,9 @@ def _ask_iou(box_iou: Callable, a: Tensor, b: Tensor) -> Tensor:
             and "size of tensor" in str(error)
         ):
             raise Wrong(
-                NOT_EVERY_PAIR, seen=f"RuntimeError: {error}", expected=f"shape {shape}"
+                NOT_EVERY_PAIR,
+                seen=f"{type(error).__name__}: {error}",
+                expected=gettext("shape {shape}").format(shape=shape),
             ) from error
         raise
     if not isinstance(value, Tensor):
@@ -797,7 +845,11 @@ def _ask_iou(box_iou: Callable, a: Tensor, b: Tensor) -> Tensor:
             idea = TRANSPOSED
         elif value.dim() < 2:
             idea = NOT_EVERY_PAIR
-        raise Wrong(idea, seen=f"shape {tuple(value.shape)}", expected=f"{shape}")
+        raise Wrong(
+            idea,
+            seen=gettext("shape {shape}").format(shape=tuple(value.shape)),
+            expected=f"{shape}",
+        )
     return value.detach().double()
 
 
@@ -808,6 +860,8 @@ _IOU_WITHIN = 1e-4
 
 def _check_ious(box_iou: Callable, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Asks for all pairs first, so that a mistake is named only if it explains each answer."""
+    from torchvision import ops
+
     asked = [(a, b, _ask_iou(box_iou, a, b)) for a, b in pairs]
     wrong = None
     for a, b, seen in asked:
@@ -818,7 +872,9 @@ def _check_ious(box_iou: Callable, pairs: Sequence[tuple[Tensor, Tensor]]) -> No
         return
     a, b, seen, expected = wrong
     i, j = divmod(int((seen - expected).abs().nan_to_num(torch.inf).argmax()), len(b))
-    shown = f"{_row(a[i])} and {_row(b[j])}: {seen[i, j].item():.4f}"
+    shown = gettext("{a} and {b}: {seen:.4f}").format(
+        a=_row(a[i]), b=_row(b[j]), seen=seen[i, j].item()
+    )
     wanted = f"{expected[i, j].item():.4f}"
     if not torch.isfinite(seen).all():
         raise Wrong(NOT_FINITE, seen=shown, expected=wanted)
@@ -841,6 +897,8 @@ def _check_ious(box_iou: Callable, pairs: Sequence[tuple[Tensor, Tensor]]) -> No
 
 @check_box_iou.part(2, "is the overlap over the union, for every pair")
 def _(box_iou: Callable, cases: Sequence[tuple[int, int]]) -> None:
+    from torchvision import ops
+
     pairs = []
     for n, m, dtype in (
         (3, 5, torch.float32),
@@ -1019,6 +1077,8 @@ def _wrong_races(
     boxes: Tensor, scores: Tensor, threshold: float
 ) -> list[tuple[Misconception, list[int]]]:
     """What known mistakes keep."""
+    from torchvision import ops
+
     boxes = boxes.double()
     iou = ops.box_iou(boxes, boxes)
     order = scores.argsort(descending=True).tolist()
@@ -1084,10 +1144,12 @@ def _ask_nms(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> 
     if not fits or (len(value) and not ((value >= 0) & (value < len(boxes))).all()):
         seen = f"{_short(value)}"
         if isinstance(value, Tensor):
-            seen = f"a tensor of shape {tuple(value.shape)} and {value.dtype}"
+            seen = gettext("a tensor of shape {shape} and {dtype}").format(
+                shape=tuple(value.shape), dtype=value.dtype
+            )
         raise Wrong(
             EMPTY_NMS if empty else NOT_INDICES,
-            seen=f"{seen} for {len(boxes)} boxes",
+            seen=gettext("{seen} for {boxes} boxes").format(seen=seen, boxes=len(boxes)),
             expected="an int64 tensor of shape (kept,)",
         )
     return value.tolist()
@@ -1095,6 +1157,8 @@ def _ask_nms(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> 
 
 def _check_races(nms: Callable, races: Sequence[Race]) -> None:
     """Asks for all of them first, so that a mistake is named only if it explains each answer."""
+    from torchvision import ops
+
     asked = [(race, _ask_nms(nms, *race)) for race in races]
     wrong = None
     for (boxes, scores, threshold), kept in asked:
@@ -1104,7 +1168,9 @@ def _check_races(nms: Callable, races: Sequence[Race]) -> None:
     if wrong is None:
         return
     (boxes, scores, threshold), kept, expected = wrong
-    shown = f"{kept} of {len(boxes)} boxes at threshold {threshold:g}"
+    shown = gettext("{kept} of {boxes} boxes at threshold {threshold:g}").format(
+        kept=kept, boxes=len(boxes), threshold=threshold
+    )
     every = [(kept, _wrong_races(*race)) for race, kept in asked if len(race[0])]
     for place, (idea, _) in enumerate(every[0][1]):
         if all(answer == known[place][1] for answer, known in every):
@@ -1121,6 +1187,8 @@ def _check_races(nms: Callable, races: Sequence[Race]) -> None:
 
 def _agrees_without_sign(nms: Callable, race: Race) -> bool:
     """Whether the answer is right once the scores are made positive."""
+    from torchvision import ops
+
     boxes, scores, threshold = race
     lifted = scores - scores.min() + 1 if len(scores) else scores
     return (
@@ -1132,6 +1200,8 @@ def _agrees_without_sign(nms: Callable, race: Race) -> bool:
 def _race(count: int, threshold: float, *, spread: float = 12.0, positive: bool = True) -> Race:
     """Random boxes in a few heaps, with scores all different; no IoU comes near the threshold, so that rounding
     decides nothing."""
+    from torchvision import ops
+
     while True:
         heaps = 100 * torch.rand(-(-count // 4), 2)
         centre = heaps[torch.randint(len(heaps), (count,))] + spread * torch.randn(count, 2)
@@ -1188,6 +1258,8 @@ def _(nms: Callable, cases: Sequence[tuple[int, float]]) -> None:
 
 def _check_at(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) -> None:
     """Pairs whose IoU is exactly the threshold stay."""
+    from torchvision import ops
+
     kept, expected = (
         _ask_nms(nms, boxes, scores, threshold),
         ops.nms(boxes, scores, threshold).tolist(),
@@ -1199,7 +1271,9 @@ def _check_at(nms: Callable, boxes: Tensor, scores: Tensor, threshold: float) ->
     )
     raise Wrong(
         AT_THRESHOLD if kept == at else WRONG_NMS,
-        seen=f"{kept} of {len(boxes)} boxes at threshold {threshold:g}",
+        seen=gettext("{kept} of {boxes} boxes at threshold {threshold:g}").format(
+            kept=kept, boxes=len(boxes), threshold=threshold
+        ),
         expected=f"{expected}",
     )
 
@@ -1394,7 +1468,14 @@ def _ask_loss(masked_pixel_loss: Callable, logits: Tensor, mask: Tensor, ignore:
         if any(word in said for word in ("out of bounds", "out of range", "Class values must")):
             raise Wrong(
                 IGNORED_AS_CLASS,
-                seen=f"{type(error).__name__}: {said} (the ignored label is {ignore}, of {logits.shape[1]} classes)",
+                seen=gettext(
+                    "{error_kind}: {said} (the ignored label is {ignore}, of {classes} classes)"
+                ).format(
+                    error_kind=type(error).__name__,
+                    said=said,
+                    ignore=ignore,
+                    classes=logits.shape[1],
+                ),
                 expected="ignored pixels left out",
             ) from error
         raise
@@ -1407,7 +1488,7 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
         seen = (
-            f"a tensor of shape {tuple(value.shape)}"
+            gettext("a tensor of shape {shape}").format(shape=tuple(value.shape))
             if isinstance(value, Tensor)
             else _short(value)
         )
@@ -1431,9 +1512,14 @@ def _check_losses(masked_pixel_loss: Callable, batches: Sequence[Labelled]) -> N
         return
     (logits, mask, ignore), seen, expected = wrong
     share = (mask == ignore).float().mean(dim=(1, 2)).tolist()
-    shown = (
-        f"{seen:.6g} for logits of shape {tuple(logits.shape)}; the label {ignore} is ignored, in "
-        f"{', '.join(f'{one:.0%}' for one in share)} of the pixels of each image"
+    shown = gettext(
+        "{seen:.6g} for logits of shape {logits_shape}; the label {ignore} is ignored, "
+        "in {share} of the pixels of each image"
+    ).format(
+        seen=seen,
+        logits_shape=tuple(logits.shape),
+        ignore=ignore,
+        share=", ".join(f"{one:.0%}" for one in share),
     )
     for idea, value in _wrong_pixel_losses(logits, mask, ignore):
         if abs(seen - value) <= 2e-5 * max(1.0, abs(value)):
@@ -1641,7 +1727,9 @@ def _check_dices(
         except (RuntimeError, TypeError) as error:
             if _is_a_stub(error):
                 raise
-            plain = f"{type(error).__name__}: {error} (for {pred.dtype} and {target.dtype})"
+            plain = gettext("{error_kind}: {error} (for {pred} and {target})").format(
+                error_kind=type(error).__name__, error=error, pred=pred.dtype, target=target.dtype
+            )
             raise Wrong(DTYPE_REFUSED, seen=plain, expected="a number") from error
         asked.append((pred, target, _number(value)))
     wrong = None
@@ -1655,9 +1743,16 @@ def _check_dices(
         return
     pred, target, seen, expected = wrong
     a, b = pred.double(), target.double()
-    shown = (
-        f"{seen:.5g} for masks of {int(a.sum())} and {int(b.sum())} pixels, {int((a * b).sum())} of them in both "
-        f"({pred.dtype} and {target.dtype})"
+    shown = gettext(
+        "{seen:.5g} for masks of {first} and {second} pixels, {both} of them in both "
+        "({pred} and {target})"
+    ).format(
+        seen=seen,
+        first=int(a.sum()),
+        second=int(b.sum()),
+        both=int((a * b).sum()),
+        pred=pred.dtype,
+        target=target.dtype,
     )
     known = [_wrong_dices(one, other) for one, other, _ in asked]
     answers = [answer for *_, answer in asked]

@@ -11,15 +11,30 @@
 #
 # (*Scale* says how much is computed. *Offline*, on a laptop, is the default; every experiment begins by asking for it.)
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("01-training-loop")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from course import plots, scale
+from course import head, plots, scale
 from course.data import fashion_mnist
-from course.device import describe, nbytes, pick_device, storage_key
+from course.device import nbytes, pick_device, storage_key
 from course.models import load_backbone
+from course.widgets import live
 from IPython.display import Markdown, display
 from loop_checks import (
     check_cross_entropy,
@@ -39,12 +54,7 @@ from torch.utils.data import (
 )
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about a minute",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads the full data set, and likes a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("01-training-loop", device, minutes=1)
 
 # %% tags=["experiment"]
 size = scale.experiment(
@@ -196,6 +206,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     tensor(10000.)
     """
     ### BEGIN SOLUTION
+    # Why: Less its maximum, each row's largest logit is 0: no `exp` overflows, and the sum under
+    # the logarithm is at least 1. No probability is ever formed, so none can be rounded to 0.
     z = logits - logits.max(dim=1, keepdim=True).values
     rows = torch.arange(len(z), device=z.device)
     return (z.exp().sum(dim=1).log() - z[rows, targets]).mean()
@@ -369,10 +381,13 @@ def gradient_check(f: Callable[[Tensor], Tensor], x: Tensor) -> float:
     3.0
     """
     ### BEGIN SOLUTION
+    # Why: Each entry steps up and down by itself, so the bend of `f`
+    # cancels, and 1e-5 lies in the valley between bend and rounding.
+    # Autograd gets a copy and writes into no `.grad`: `x` stays as it came.
     own = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(f(own), own)
     h, largest = 1e-5, 0.0
-    flat = x.detach().clone().reshape(-1)
+    flat = x.detach().reshape(-1)
     with torch.no_grad():
         for i, slope in enumerate(gradient.reshape(-1).tolist()):
             step = torch.zeros_like(flat)
@@ -507,6 +522,9 @@ def sgd_step(params: list[Tensor], lr: float, momentum: float, buffers: list[Ten
     (tensor([-1.5000,  7.0000], requires_grad=True), tensor([ 15., -30.]))
     """
     ### BEGIN SOLUTION
+    # Why: `mul_`, `add_` and `sub_` write into the tensors that the network
+    # and the caller hold; `p = p - lr * v` would make new ones that nobody
+    # looks at. `no_grad` keeps the step out of what is differentiated.
     with torch.no_grad():
         for p, v in zip(params, buffers, strict=True):
             if p.grad is not None:
@@ -653,6 +671,9 @@ def train_epoch(
     0.25
     """
     ### BEGIN SOLUTION
+    # Why: Gradients add up until they are cleared, so each batch clears
+    # first. And a batch's mean counts once for each of its examples:
+    # otherwise those of a short last batch weigh more than all others.
     model.train()
     total, count = 0.0, 0
     for inputs, targets in loader:
@@ -899,6 +920,9 @@ def evaluate(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> float
     (0.6667, True)
     """
     ### BEGIN SOLUTION
+    # Why: Right answers and examples are counted over all batches and
+    # divided once, so a short last batch weighs what it should. The
+    # mode is noted before it is changed: only so can it be given back.
     was_training = model.training
     model.eval()
     right = count = 0
@@ -953,6 +977,43 @@ if size.scale == "offline":
 # Only the second tells what happens with the next photo. It stays honest as long as nothing is chosen by it: not the
 # number of epochs, not the learning rate, not the best of three seeds. Lesson 02 shows what choosing does to it.
 #
+# But someone has to choose the rate. For that we keep photos back that are neither learnt from nor in the test, and
+# watch a network on them while it learns. Two rates are drawn below. In a running notebook you can try others: a run
+# goes on until it is done or you press *Stop*, and its network, as far as it got, is in `watched`. What is the largest rate
+# that learns? Where does the loss go beyond it, and what have you read about that number? And at the rates that do learn:
+# when would you stop if you saw only the left curve, and when by the right one?
+
+# %% tags=["experiment"]
+watch = scale.experiment(
+    offline={"kept_back": 500, "epochs": 12},
+    quick={"kept_back": 50, "epochs": 2},
+    full={"kept_back": 5000, "epochs": 5},
+)
+learnt, kept_back = slice(None, -watch.kept_back), slice(-watch.kept_back, None)
+watch_loader = batches(x_train[kept_back], y_train[kept_back], 250)
+watched = {}
+
+
+def watched_run(rate: float) -> Iterator[tuple[float, float]]:
+    """Trains a network for as long as someone asks for the next epoch: its loss, and the accuracy
+    on the photos kept back."""
+    watched[rate] = model = clothes_network(seed=0)
+    optimizer = HandSGD(model.parameters(), lr=rate, momentum=0.9)
+    loader = batches(x_train[learnt], y_train[learnt], size.batch, seed=0)
+    while True:
+        loss = train_epoch(model, loader, optimizer, cross_entropy)
+        yield loss, evaluate(model, watch_loader)
+
+
+figure = live.training(
+    watched_run,
+    rates=(0.05, 0.5),
+    epochs=watch.epochs,
+    measured="accuracy on photos kept back (%)",
+    top=3.0,
+)
+
+# %% [markdown]
 # ## Counted in steps
 #
 # A bug that no exercise can show, since both of its halves are right. A learning rate is often lowered on the way: large

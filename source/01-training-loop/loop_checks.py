@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext, ngettext
 from course.witness import Tap
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -169,14 +170,19 @@ def _log_probability(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _check_value(
-    value: Any, logits: Tensor, targets: Tensor, *, within: float, where: str = ""
+    value: Any, logits: Tensor, targets: Tensor, *, within: float, which: str = ""
 ) -> None:
-    """Compares a loss with PyTorch's own, and names what came instead. A plain number will do here."""
+    """Compares a loss with PyTorch's own, and names what came instead. A plain number will do here.
+
+    which: the logits in words, where their shape alone does not say enough.
+    """
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise Wrong(
                 NOT_A_SCALAR,
-                seen=f"a tensor of shape {tuple(value.shape)} for logits of shape {tuple(logits.shape)}",
+                seen=gettext("a tensor of shape {shape} for logits of shape {logits_shape}").format(
+                    shape=tuple(value.shape), logits_shape=tuple(logits.shape)
+                ),
                 expected="a tensor of shape ()",
             )
         value = value.detach().reshape(()).item()
@@ -197,7 +203,10 @@ def _check_value(
         return
     digits = 6 if f"{seen:.6g}" != f"{expected:.6g}" else 12
     right = f"{expected:.{digits}g}"
-    shown = f"logits of shape {tuple(logits.shape)}{where}: the loss is {seen:.{digits}g}"
+    which = which or gettext("logits of shape {logits_shape}").format(
+        logits_shape=tuple(logits.shape)
+    )
+    shown = gettext("{which}: the loss is {loss}").format(which=which, loss=f"{seen:.{digits}g}")
     if not math.isfinite(seen):
         raise Wrong(OVERFLOW, seen=shown, expected=right)
     n, classes = logits.shape
@@ -246,31 +255,46 @@ def _(cross_entropy: Callable, cases: Sequence[tuple[int, int]]) -> None:
 def _(cross_entropy: Callable, cases: Sequence[tuple[int, int]]) -> None:
     for dtype, within in ((torch.float64, 1e-9), (torch.float32, 1e-6)):
         small, targets = _rows(4, 5, dtype)
-        shifted = [(small + shift, f" around {shift:g}") for shift in (1e4, -1e4)]
+        shape = tuple(small.shape)
+        shifted = [
+            (
+                small + shift,
+                gettext("logits of shape {shape} around {shift:g}").format(
+                    shape=shape, shift=shift
+                ),
+            )
+            for shift in (1e4, -1e4)
+        ]
         for (
             logits,
-            where,
+            which,
         ) in shifted:  # roughly: what is a little off is far off where logits are large
             value = cross_entropy(logits.clone(), targets)
-            _check_value(value, logits, targets, within=1e-4, where=where)
+            _check_value(value, logits, targets, within=1e-4, which=which)
         # one row far below the others: a maximum over the whole batch is no help to it
         logits = small + torch.tensor([[1e4], [0.0], [-1e4], [3.0]], dtype=dtype)
         value = cross_entropy(logits.clone(), targets)
         if not torch.isfinite(torch.as_tensor(value)).all():
             raise Wrong(
                 BATCH_MAXIMUM,
-                seen=f"{float(value):g} for one row around 10000 and one around -10000",
+                seen=gettext("{value:g} for one row around 10000 and one around -10000").format(
+                    value=float(value)
+                ),
                 expected=f"{-_log_probability(logits, targets).mean().item():.6g}",
             )
-        shifted.append((logits, ", rows around 10000 and -10000"))
-        _check_value(value, logits, targets, within=1e-4, where=shifted[-1][1])
+        rows = gettext("logits of shape {shape}, rows around 10000 and -10000").format(shape=shape)
+        shifted.append((logits, rows))
+        _check_value(value, logits, targets, within=1e-4, which=rows)
         for scale in (1e3, 1e4, 1e6):  # sure of the wrong class: the loss is as large as the logits
             logits = small * scale
             value = cross_entropy(logits.clone(), targets)
-            _check_value(value, logits, targets, within=within, where=f" as large as {scale:g}")
-        for logits, where in shifted:
+            which = gettext("logits of shape {shape} as large as {scale:g}").format(
+                shape=shape, scale=scale
+            )
+            _check_value(value, logits, targets, within=within, which=which)
+        for logits, which in shifted:
             value = cross_entropy(logits.clone(), targets)
-            _check_value(value, logits, targets, within=within, where=where)
+            _check_value(value, logits, targets, within=within, which=which)
 
     logits, targets = _rows(5, 4)
     logits *= torch.tensor([[1.0], [1e4], [1.0], [50.0], [1e6]], dtype=torch.float64)
@@ -284,8 +308,12 @@ def _(cross_entropy: Callable, cases: Sequence[tuple[int, int]]) -> None:
         given, wanted = logits.clone(), targets.clone()
         value = cross_entropy(given, wanted)
         if not isinstance(value, Tensor) or value.dim():
-            shape = f", of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
-            raise Wrong(NOT_A_SCALAR, seen=_short(value) + shape, expected="a tensor of shape ()")
+            seen = _short(value)
+            if isinstance(value, Tensor):
+                seen = gettext("{seen}, of shape {shape}").format(
+                    seen=seen, shape=tuple(value.shape)
+                )
+            raise Wrong(NOT_A_SCALAR, seen=seen, expected="a tensor of shape ()")
         if value.dtype != dtype:
             raise Wrong(WRONG_DTYPE, seen=f"{value.dtype}", expected=f"{dtype}")
         if not _same(given, logits):
@@ -326,8 +354,12 @@ def _check_gradient(
         )
         raise Wrong(
             NO_GRADIENT if zero else WRONG_GRADIENT,
-            seen=f"row {n}, class {k}: {gradient[n, k].item():.6g}",
-            expected=f"{expected[n, k].item():.6g}, that is (probability - target) / N",
+            seen=gettext("row {n}, class {k}: {gradient:.6g}").format(
+                n=n, k=k, gradient=gradient[n, k].item()
+            ),
+            expected=gettext("{expected:.6g}, that is (probability - target) / N").format(
+                expected=expected[n, k].item()
+            ),
         )
 
 
@@ -511,8 +543,10 @@ def _check_right(gradient_check: Callable, f: Callable[[Tensor], Tensor], x: Ten
         idea = NOT_PUT_BACK  # looked at last: where entries have nothing to do with each other all was well
     raise Wrong(
         idea,
-        seen=f"{seen:.3g} for a backward pass that is right ({type(f).__name__}, x of shape "
-        f"{tuple(x.shape)}); its gradient goes up to {size:.3g}",
+        seen=gettext(
+            "{seen:.3g} for a backward pass that is right ({function}, x of shape {shape}); "
+            "its gradient goes up to {size:.3g}"
+        ).format(seen=seen, function=type(f).__name__, shape=tuple(x.shape), size=size),
         expected="between 0 and 1e-6",
     )
 
@@ -578,7 +612,9 @@ def _check_wrong(gradient_check: Callable, f: Any, x: Tensor) -> None:
         idea = ENTRIES_MISSED
     else:
         idea = WRONG_ERROR
-    shown = f"{seen:.4g} ({type(f).__name__}, x of shape {tuple(x.shape)})"
+    shown = gettext("{seen:.4g} ({function}, x of shape {shape})").format(
+        seen=seen, function=type(f).__name__, shape=tuple(x.shape)
+    )
     raise Wrong(idea, seen=shown, expected=f"{expected:.4g}")
 
 
@@ -612,15 +648,26 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
         if not _same(x, start):
             by = (x.detach() - start).abs().max().item()
             raise Wrong(
-                X_CHANGED, seen=f"an entry of x moved by {by:.2g}", expected="bit for bit the same"
+                X_CHANGED,
+                seen=gettext("an entry of x moved by {by:.2g}").format(by=by),
+                expected="bit for bit the same",
             )
         if x.requires_grad != asks:
-            raise Wrong(X_CHANGED, seen=f"x.requires_grad is {x.requires_grad}", expected=f"{asks}")
+            raise Wrong(
+                X_CHANGED,
+                seen=gettext("x.requires_grad is {flag}").format(flag=x.requires_grad),
+                expected=f"{asks}",
+            )
         if (x.grad is None) != (old is None) or (old is not None and not _same(x.grad, old)):
             raise Wrong(X_CHANGED, seen="x.grad is not what it was", expected=f"{_short(old)}")
         second = _float(gradient_check(f, x))
         if first != second:
-            raise Wrong(NOT_THE_SAME_TWICE, seen=f"first {first:.4g}, then {second:.4g}")
+            raise Wrong(
+                NOT_THE_SAME_TWICE,
+                seen=gettext("first {first:.4g}, then {second:.4g}").format(
+                    first=first, second=second
+                ),
+            )
     for f, x in cases:
         _check_wrong(gradient_check, f, x) if hasattr(f, "errors") else _check_right(
             gradient_check, f, x
@@ -783,7 +830,9 @@ class _Run:
             sgd_step(params, lr, momentum, buffers)
         except RuntimeError as error:
             if "leaf Variable that requires grad" in str(error):
-                raise Wrong(RECORDED, seen=f"autograd said: {error}") from error
+                raise Wrong(
+                    RECORDED, seen=gettext("autograd said: {error}").format(error=error)
+                ) from error
             raise
         except (TypeError, AttributeError) as error:
             if none and "None" in str(error):
@@ -796,15 +845,22 @@ class _Run:
         also(gradients)
         if len(params) != len(self.params):
             raise Wrong(
-                REPLACED, seen=f"the list has {len(params)} parameters", expected=len(self.params)
+                REPLACED,
+                seen=gettext("the list has {count} parameters").format(count=len(params)),
+                expected=len(self.params),
             )
         for place, now in enumerate(params):
             if now is not self.params[place]:
                 recorded = isinstance(now, Tensor) and now.grad_fn is not None
                 raise Wrong(
                     RECORDED if recorded else REPLACED,
-                    seen=f"params[{place}] is another tensor after the call"
-                    + (", with a grad_fn" if recorded else ""),
+                    seen=gettext(
+                        "params[{place}] is another tensor after the call, with a grad_fn"
+                    ).format(place=place)
+                    if recorded
+                    else gettext("params[{place}] is another tensor after the call").format(
+                        place=place
+                    ),
                     expected="the same tensor, changed in place",
                 )
         for place in range(len(params)):
@@ -825,12 +881,23 @@ class _Run:
         skipped: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         p, v = self.params[place].detach(), self.buffers[place]
-        where = f"step {self.steps}, parameter {place} of shape {tuple(p.shape)}, lr={lr:g}, momentum={momentum:g}"
+        where = gettext(
+            "step {step}, parameter {place} of shape {shape}, lr={lr:g}, momentum={momentum:g}"
+        ).format(step=self.steps, place=place, shape=tuple(p.shape), lr=lr, momentum=momentum)
         if not isinstance(v, Tensor) or v.shape != p.shape:
-            raise Wrong(WRONG_VELOCITY, seen=f"{where}: buffers[{place}] is {_short(v)}")
+            raise Wrong(
+                WRONG_VELOCITY,
+                seen=gettext("{where}: buffers[{place}] is {buffer}").format(
+                    where=where, place=place, buffer=_short(v)
+                ),
+            )
         if v.requires_grad:
             raise Wrong(
-                RECORDED, seen=f"{where}: buffers[{place}].requires_grad is True", expected="False"
+                RECORDED,
+                seen=gettext("{where}: buffers[{place}].requires_grad is True").format(
+                    where=where, place=place
+                ),
+                expected="False",
             )
         moved, kept = self._is(p, self.p[place]), self._is(v, self.v[place])
         if moved and kept:
@@ -842,14 +909,28 @@ class _Run:
             shifted = any(self._is(v, momentum * velocity + g) for g in others)
             raise Wrong(
                 BUFFERS_SHIFTED if shifted and self._is(p, start) else NONE_NOT_SKIPPED,
-                seen=f"{where}: it has no gradient, and it or its velocity changed",
+                seen=gettext("{where}: it has no gradient, and it or its velocity changed").format(
+                    where=where
+                ),
             )
         if place in zero and self._is(p, start):
-            raise Wrong(ZERO_SKIPPED, seen=f"{where}: its gradient is zero, and it stood still")
+            raise Wrong(
+                ZERO_SKIPPED,
+                seen=gettext("{where}: its gradient is zero, and it stood still").format(
+                    where=where
+                ),
+            )
         g, start = gradient.double(), start.double()
-        wants, seen = self.v[place], f"{where}: it is {_first_difference(p, self.p[place])}"
+        wants, seen = (
+            self.v[place],
+            gettext("{where}: it is {difference}").format(
+                where=where, difference=_first_difference(p, self.p[place])
+            ),
+        )
         if moved:
-            seen = f"{where}: its velocity is {_first_difference(v, wants)}"
+            seen = gettext("{where}: its velocity is {difference}").format(
+                where=where, difference=_first_difference(v, wants)
+            )
         if none and place > min(none):
             raise Wrong(STOPPED_AT_NONE if self._is(p, start) else BUFFERS_SHIFTED, seen=seen)
         ideas = (
@@ -868,7 +949,12 @@ class _Run:
         for idea, fits in ideas:
             if fits:
                 raise Wrong(idea, seen=seen)
-        raise Wrong(WRONG_VELOCITY, seen=f"{where}: its velocity is {_first_difference(v, wants)}")
+        raise Wrong(
+            WRONG_VELOCITY,
+            seen=gettext("{where}: its velocity is {difference}").format(
+                where=where, difference=_first_difference(v, wants)
+            ),
+        )
 
     def _is(self, now: Tensor, expected: Tensor) -> bool:
         # a few roundings in the parameter's own dtype; a wrong term is of the size of the gradient, about 1
@@ -881,7 +967,9 @@ class _Run:
 def _first_difference(now: Tensor, expected: Tensor) -> str:
     now, expected = now.detach().double().reshape(-1), expected.double().reshape(-1)
     worst = int((now - expected).abs().nan_to_num(torch.inf).argmax())
-    return f"{now[worst].item():.6g} instead of {expected[worst].item():.6g}"
+    return gettext("{now:.6g} instead of {expected:.6g}").format(
+        now=now[worst].item(), expected=expected[worst].item()
+    )
 
 
 # `torch.enable_grad()` around a part: what the learner's code switched off is back afterwards, as it was before.
@@ -931,10 +1019,12 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
         def same_gradients(gradients: list[Tensor | None], run: _Run = run) -> None:
             for place, (parameter, gradient) in enumerate(zip(run.params, gradients, strict=True)):
                 if not parameter.requires_grad or parameter.grad_fn is not None:
-                    seen = f"requires_grad {parameter.requires_grad}, grad_fn {parameter.grad_fn}"
+                    seen = gettext("requires_grad {flag}, grad_fn {grad_fn}").format(
+                        flag=parameter.requires_grad, grad_fn=parameter.grad_fn
+                    )
                     raise Wrong(
                         RECORDED,
-                        seen=f"parameter {place}: {seen}",
+                        seen=gettext("parameter {place}: {seen}").format(place=place, seen=seen),
                         expected="a leaf that asks for gradients, as before",
                     )
                 if gradient is not None and (
@@ -945,7 +1035,12 @@ def _(sgd_step: Callable, cases: Sequence[Sequence[tuple[int, ...]]]) -> None:
                         if parameter.grad is None
                         else _first_difference(parameter.grad, gradient)
                     )
-                    raise Wrong(GRADIENT_CHANGED, seen=f"parameter {place}: its .grad is {now}")
+                    raise Wrong(
+                        GRADIENT_CHANGED,
+                        seen=gettext("parameter {place}: its .grad is {now}").format(
+                            place=place, now=now
+                        ),
+                    )
 
         for lr, momentum in ((0.1, 0.9), (0.2, 0.9), (0.1, 0.0)):
             run.step(sgd_step, lr, momentum, also=same_gradients)
@@ -1079,9 +1174,16 @@ class _Epoch:
     def loss_fn(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss that the learner's code calls: it runs here, where the check is."""
         self.calls += 1
-        for given, of in ((outputs, "outputs"), (targets, "targets")):
-            if not isinstance(given, Tensor):
-                raise Wrong(OUTPUTS_CHANGED, seen=f"the {of} are {_short(given)}")
+        if not isinstance(outputs, Tensor):
+            raise Wrong(
+                OUTPUTS_CHANGED,
+                seen=gettext("the outputs are {outputs}").format(outputs=_short(outputs)),
+            )
+        if not isinstance(targets, Tensor):
+            raise Wrong(
+                OUTPUTS_CHANGED,
+                seen=gettext("the targets are {targets}").format(targets=_short(targets)),
+            )
         known = [y for _, y in self.batches]
         is_targets = [len(outputs) == len(y) and _same(outputs, y) for y in known]
         if any(is_targets) and not any(len(targets) == len(y) and _same(targets, y) for y in known):
@@ -1171,7 +1273,9 @@ class _Epoch:
             return value
         if not self.calls:
             raise Wrong(
-                LOSS_IGNORED, seen="0 calls", expected=f"{len(self.batches)}, one for each batch"
+                LOSS_IGNORED,
+                seen="0 calls",
+                expected=gettext("{count}, one for each batch").format(count=len(self.batches)),
             )
         all_of = self.batches
         still = [torch.zeros_like(g) for g in self.stale]
@@ -1188,42 +1292,56 @@ class _Epoch:
 
         ideas: Iterator[tuple[Misconception, list[Tensor], str]] = iter(
             (
-                (CLEARED_TOO_LATE, self.start, "the parameters are bit for bit what they were"),
+                (
+                    CLEARED_TOO_LATE,
+                    self.start,
+                    gettext("the parameters are bit for bit what they were"),
+                ),
                 (
                     GRADIENTS_KEPT,
                     self.walk(all_of, before=self.stale, kept=True, norm=fresh)[0],
-                    "every step",
+                    gettext("every step"),
                 ),
                 (
                     GRADIENTS_KEPT,
                     self.walk(all_of, before=still, kept=True, norm=fresh)[0],
-                    "from the second batch on",
+                    gettext("from the second batch on"),
                 ),
                 (
                     GRADIENTS_KEPT,
                     self.walk(all_of, before=self.stale, norm=fresh)[0],
-                    "at the first batch",
+                    gettext("at the first batch"),
                 ),
                 (
                     BATCH_SKIPPED,
                     self.walk(all_of[:-1], norm=fresh)[0],
-                    "as if the last batch were not there",
+                    gettext("as if the last batch were not there"),
                 ),
-                (BATCH_SKIPPED, self.walk(all_of[:1], norm=fresh)[0], "as if there were one batch"),
-                (ONE_STEP, summed(1.0), "one step"),
-                (ONE_STEP, summed(1 / len(all_of)), "one step"),
-                (ONE_STEP, self.walk(all_of[-1:], norm=fresh)[0], "one step"),
+                (
+                    BATCH_SKIPPED,
+                    self.walk(all_of[:1], norm=fresh)[0],
+                    gettext("as if there were one batch"),
+                ),
+                (ONE_STEP, summed(1.0), gettext("one step")),
+                (ONE_STEP, summed(1 / len(all_of)), gettext("one step")),
+                (ONE_STEP, self.walk(all_of[-1:], norm=fresh)[0], gettext("one step")),
                 (
                     NOT_TRAINING,
                     self.walk(all_of, training=False, norm=fresh)[0],
-                    "the steps of a model in eval mode",
+                    gettext("the steps of a model in eval mode"),
                 ),
             )
         )
         for idea, other, how in ideas:
             if self.arrived(other) and not (idea is BATCH_SKIPPED and len(all_of) == 1):
                 raise Wrong(idea, seen=self._where(expected, how))
-        raise Wrong(WRONG_STEPS, seen=self._where(expected, f"{len(all_of)} batches"))
+        raise Wrong(
+            WRONG_STEPS,
+            seen=self._where(
+                expected,
+                ngettext("{count} batch", "{count} batches", len(all_of)).format(count=len(all_of)),
+            ),
+        )
 
     def _where(self, expected: Sequence[Tensor], how: str) -> str:
         now = [p.detach() for p in self.model.parameters()]
@@ -1290,8 +1408,10 @@ def _check_mean_loss(train_epoch: Callable, epoch: _Epoch) -> None:
         (BATCH_MEANS, sum(products) / (sizes[0] * len(sizes))),
         (BATCH_SKIPPED, sum(products[:-1]) / sum(sizes[:-1])),
     )
-    shown = f"{seen:.6g} for batches of {', '.join(map(str, sizes))} with mean losses " + ", ".join(
-        f"{loss:.4g}" for loss in losses
+    shown = gettext("{seen:.6g} for batches of {sizes} with mean losses {losses}").format(
+        seen=seen,
+        sizes=", ".join(map(str, sizes)),
+        losses=", ".join(f"{loss:.4g}" for loss in losses),
     )
     for idea, other in others:
         if _near(seen, other, within=1e-5):
@@ -1328,9 +1448,14 @@ def _check_statistics(train_epoch: Callable, epoch: _Epoch) -> None:
             still = _same(norm.running_mean, before)
             raise Wrong(
                 NOT_TRAINING,
-                seen="a running statistic of a BatchNorm "
-                + ("did not move" if still else f"is {_first_difference(now, expected)}"),
-                expected=f"moved by each of the {len(epoch.batches)} batches, once",
+                seen="a running statistic of a BatchNorm did not move"
+                if still
+                else gettext("a running statistic of a BatchNorm is {difference}").format(
+                    difference=_first_difference(now, expected)
+                ),
+                expected=gettext("moved by each of the {count} batches, once").format(
+                    count=len(epoch.batches)
+                ),
             )
 
 
@@ -1491,7 +1616,9 @@ def _check_accuracy(
         (BATCH_SKIPPED, (count - shares[-1] * sizes[-1]) / max(1, sum(sizes[:-1]))),
         (BATCH_SKIPPED, (count - shares[-1] * sizes[-1]) / sum(sizes)),
     )
-    shown = f"{seen:.6g} for batches of {', '.join(map(str, sizes))} with {', '.join(f'{s:.0%}' for s in shares)} right"
+    shown = gettext("{seen:.6g} for batches of {sizes} with {shares} right").format(
+        seen=seen, sizes=", ".join(map(str, sizes)), shares=", ".join(f"{s:.0%}" for s in shares)
+    )
     for idea, other in others:
         if _near(seen, other):
             raise Wrong(idea, seen=shown, expected=f"{expected:.6g}")
@@ -1526,7 +1653,9 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
         except Wrong as wrong:
             moved = not _same(norm.running_mean, before)
             if moved or wrong.misconception is WRONG_CLASS:
-                seen = wrong.seen + ("; a running mean moved" if moved else "")
+                seen = wrong.seen
+                if moved:
+                    seen = gettext("{seen}; a running mean moved").format(seen=seen)
                 raise Wrong(TRAINING_MODE, seen=seen, expected=wrong.expected) from None
             raise
     # Dropout of everything: in training mode every answer is the bias's favourite
@@ -1553,7 +1682,9 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
         if any(asked):
             raise Wrong(
                 GRAPH_BUILT,
-                seen=f"{sum(asked)} of {len(asked)} batches gave logits with requires_grad True",
+                seen=gettext(
+                    "{count} of {total} batches gave logits with requires_grad True"
+                ).format(count=sum(asked), total=len(asked)),
                 expected="False",
             )
         if not asked:
@@ -1594,20 +1725,26 @@ def _check_left_alone(evaluate: Callable, model: nn.Module, loader: DataLoader) 
     evaluate(model, loader)
     for name, module in model.named_modules():
         if module.training != modes[name]:
-            seen = f"{name or 'the model itself'} is in {_mode(module.training)} mode"
+            seen = gettext("{name} is in {mode} mode").format(
+                name=name or gettext("the model itself"), mode=_mode(module.training)
+            )
             raise Wrong(
-                MODE_NOT_RESTORED, seen=seen, expected=f"{_mode(modes[name])} mode, as before"
+                MODE_NOT_RESTORED,
+                seen=seen,
+                expected=gettext("{mode} mode, as before").format(mode=_mode(modes[name])),
             )
     now = model.state_dict()
     for name, value in values.items():
         if name not in now or not _same(now[name], value):
-            raise Wrong(MODEL_CHANGED, seen=f"{name} is not what it was")
+            raise Wrong(MODEL_CHANGED, seen=gettext("{name} is not what it was").format(name=name))
     for name, parameter in model.named_parameters():
         if parameter.requires_grad != flags.get(name):
             raise Wrong(
                 MODEL_CHANGED,
-                seen=f"{name}.requires_grad is {parameter.requires_grad}",
-                expected=f"{flags.get(name)}, as before",
+                seen=gettext("{name}.requires_grad is {flag}").format(
+                    name=name, flag=parameter.requires_grad
+                ),
+                expected=gettext("{flag}, as before").format(flag=flags.get(name)),
             )
 
 

@@ -9,14 +9,28 @@
 # starts from random weights; if it starts from those of the million; and if there is no network at all, one
 # weight for each pixel and kind of clothes.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("02-transfer-gain")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import fashion_mnist, wordnet_topics
-from course.device import Timer, describe, pick_device, place
+from course.device import Timer, pick_device, place
 from course.models import imagenet_labels, load_backbone, load_tokenizer, preprocess
 from gain_checks import (
     check_learning_curve,
@@ -26,18 +40,11 @@ from gain_checks import (
     check_transfer_gain,
 )
 from IPython.display import Markdown, display
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take three to four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("02-transfer-gain", device, minutes=4)
 
 # %% tags=["experiment"]
 size = scale.experiment(
@@ -149,6 +156,9 @@ def stratified_split(
     ([3, 7, 7, 7, 7, 7, 7, 7, 7], [3, 7, 7])
     """
     ### BEGIN SOLUTION
+    # Why: Each split gets its one first; every further example goes
+    # where most is missing. So the counts add up to the class by
+    # themselves, and no rounding can leave a small class out of a split.
     splits: list[list[int]] = [[] for _ in fractions]
     for label in labels.unique():
         places = torch.where(labels == label)[0]
@@ -225,6 +235,8 @@ def n_per_class(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
     [3, 3, 7, 7]
     """
     ### BEGIN SOLUTION
+    # Why: The draw is made within each class; one over all examples may miss some. The first `n` of
+    # a shuffled list are `n` different examples, which `n` single draws with `randint` need not be.
     rows = []
     for label in labels.unique():
         places = torch.where(labels == label)[0]
@@ -316,6 +328,8 @@ def normalisation_stats(train_images: Tensor) -> tuple[Tensor, Tensor]:
     ([2.0], torch.Size([1]))
     """
     ### BEGIN SOLUTION
+    # Why: Everything but the channel is averaged over at once. The mean of each image's own
+    # `std` would be too small: it does not see how much the images differ from one another.
     return train_images.mean(dim=(0, 2, 3)), train_images.std(dim=(0, 2, 3))
     ### END SOLUTION
 
@@ -392,6 +406,7 @@ lucky = scale.experiment(
     quick={"people": 3, "photos": 20, "test": 20},
     full={"people": 20, "photos": 80, "test": 50},
 )
+from sklearn.linear_model import LogisticRegression
 
 
 class Probe:
@@ -502,6 +517,9 @@ def learning_curve(
     torch.Size([2, 3])
     """
     ### BEGIN SOLUTION
+    # Why: One shuffle per seed is cut at each size, so a larger set holds
+    # the smaller ones and along a curve only the size changes. The model is
+    # fresh each time: one fitted before has seen more than `size` examples.
     (train_x, train_y), (test_x, test_y) = data
     accuracy = torch.zeros(len(sizes), len(seeds), dtype=torch.float64)
     for i, size in enumerate(sizes):
@@ -741,7 +759,9 @@ if curve.scale == "offline":
 #
 # $$\left[\;\bar d - t_{n-1}\frac{s}{\sqrt n},\;\; \bar d + t_{n-1}\frac{s}{\sqrt n}\;\right]$$
 
-# %%
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "student", "locked": true, "schema_version": 3, "solution": false, "task": false}
+from scipy import stats
+
 for n in (3, 5, 10, 100):
     print(f"{n:>3} seeds: t = {stats.t.ppf(0.975, n - 1):.2f}")
 
@@ -774,9 +794,11 @@ def transfer_gain(
     (0.07, 0.004, 0.136)
     """
     ### BEGIN SOLUTION
-    differences = torch.as_tensor(pretrained, dtype=torch.float64) - torch.as_tensor(
-        scratch, dtype=torch.float64
-    )
+    # Why: Entry `j` of both has the same seed: what was lucky about it
+    # stands in both and cancels in the difference. So the spread is
+    # that of the differences, and `t` makes up for how few they are.
+    a, b = (torch.as_tensor(one, dtype=torch.float64) for one in (pretrained, scratch))
+    differences = a - b
     n = len(differences)
     gain = differences.mean().item()
     half = float(stats.t.ppf(0.975, n - 1)) * differences.std().item() / n**0.5

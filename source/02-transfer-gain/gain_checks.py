@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from course.exercise import Check, Misconception, Wrong
-from scipy import stats
+from course.locale import gettext, ngettext
 from torch import Tensor
 
 # --------------------------------------------------------------------------------------------------------
@@ -96,8 +96,10 @@ def _check_places(rows: Sequence[int], labels: Tensor) -> None:
     if outside:
         raise Wrong(
             NOT_DATASET_INDICES,
-            seen=f"the index {outside[0]} among {len(labels)} examples",
-            expected=f"0 to {len(labels) - 1}",
+            seen=gettext("the index {index} among {labels} examples").format(
+                index=outside[0], labels=len(labels)
+            ),
+            expected=gettext("0 to {last}").format(last=len(labels) - 1),
         )
 
 
@@ -156,14 +158,22 @@ def _split(
 ) -> list[list[int]]:
     """One call, its splits as lists; raises for what is not a partition of the data set."""
     said = stratified_split(labels.clone(), type(fractions)(fractions), _seeded(seed))
-    asked = f"stratified_split of {len(labels)} labels with fractions {_rounded(fractions)}"
+    asked = gettext("stratified_split of {labels} labels with fractions {fractions}").format(
+        labels=len(labels), fractions=_rounded(fractions)
+    )
     if isinstance(said, str | bytes | dict) or not isinstance(said, Iterable):
-        raise Wrong(NOT_A_SPLIT, seen=_short(said), expected=f"{len(fractions)} collections")
+        raise Wrong(
+            NOT_A_SPLIT,
+            seen=_short(said),
+            expected=gettext("{fractions} collections").format(fractions=len(fractions)),
+        )
     collections = list(said)
     splits = [_whole_numbers(collection) for collection in collections]
     if len(splits) != len(fractions) or any(split is None for split in splits):
         raise Wrong(
-            NOT_A_SPLIT, seen=_short(said), expected=f"{len(fractions)} collections of indices"
+            NOT_A_SPLIT,
+            seen=_short(said),
+            expected=gettext("{fractions} collections of indices").format(fractions=len(fractions)),
         )
     rows = [row for split in splits for row in split]
     _check_places(rows, labels)
@@ -173,19 +183,25 @@ def _split(
     if twice and max(rows) < largest < len(labels) and len(rows) == len(labels):
         raise Wrong(
             NOT_DATASET_INDICES,
-            seen=f"no index above {max(rows)}, and many of them twice, in {asked}",
-            expected=f"every index from 0 to {len(labels) - 1} once",
+            seen=gettext("no index above {largest}, and many of them twice, in {asked}").format(
+                largest=max(rows), asked=asked
+            ),
+            expected=gettext("every index from 0 to {last} once").format(last=len(labels) - 1),
         )
     if twice:
         raise Wrong(
             DUPLICATES,
-            seen=f"{len(twice)} of the examples more than once, such as {twice[0]}, in {asked}",
+            seen=gettext(
+                "{count} of the examples more than once, such as {example}, in {asked}"
+            ).format(count=len(twice), example=twice[0], asked=asked),
             expected="each example once",
         )
     if len(rows) < len(labels):
         raise Wrong(
             EXAMPLES_LOST,
-            seen=f"{len(rows)} of {len(labels)} examples in {asked}",
+            seen=gettext("{rows} of {labels} examples in {asked}").format(
+                rows=len(rows), labels=len(labels), asked=asked
+            ),
             expected="all of them",
         )
     return splits
@@ -200,18 +216,26 @@ def _check_shares(splits: list[list[int]], labels: Tensor, fractions: Sequence[f
     counts = [_per_class(labels, split) for split in splits]
     for label, size in sizes.items():
         for number, (count, fraction) in enumerate(zip(counts, fractions, strict=True)):
-            where = f"split {number} of fractions {_rounded(fractions)}"
+            where = gettext("split {number} of fractions {fractions}").format(
+                number=number, fractions=_rounded(fractions)
+            )
             if size >= len(fractions) and count[label] == 0:
                 raise Wrong(
                     CLASS_LOST,
-                    seen=f"{where} has none of the {size} examples of class {label}",
+                    seen=gettext("{where} has none of the {size} examples of class {label}").format(
+                        where=where, size=size, label=label
+                    ),
                     expected="at least one",
                 )
             if abs(count[label] - fraction * size) > SLACK + 1e-9:
                 raise Wrong(
                     NOT_STRATIFIED,
-                    seen=f"{where} has {count[label]} of the {size} examples of class {label}",
-                    expected=f"{fraction * size:.3g}, give or take {SLACK}",
+                    seen=gettext(
+                        "{where} has {count} of the {size} examples of class {label}"
+                    ).format(where=where, count=count[label], size=size, label=label),
+                    expected=gettext("{share:.3g}, give or take {slack}").format(
+                        share=fraction * size, slack=SLACK
+                    ),
                 )
 
 
@@ -275,7 +299,9 @@ def _(stratified_split: Callable, cases: Sequence[tuple[Tensor, Sequence[float]]
     if stuck:
         raise Wrong(
             ALWAYS_THE_SAME,
-            seen=f"{len(stuck)} of {len(labels)} examples land in the same split for each of 30 seeds",
+            seen=gettext(
+                "{count} of {labels} examples land in the same split for each of 30 seeds"
+            ).format(count=len(stuck), labels=len(labels)),
             expected="each example now in one, now in the other",
         )
     for labels, fractions in cases:
@@ -333,26 +359,51 @@ def _drawn(n_per_class: Callable, labels: Tensor, n: int, seed: int) -> list[int
     rows = _whole_numbers(said)
     if rows is None:
         raise Wrong(
-            NOT_INDICES, seen=_short(said), expected=f"{n} indices for each class, flat or nested"
+            NOT_INDICES,
+            seen=_short(said),
+            expected=ngettext(
+                "{n} index for each class, flat or nested",
+                "{n} indices for each class, flat or nested",
+                n,
+            ).format(n=n),
         )
     _check_places(rows, labels)
     sizes = Counter(labels.tolist())
-    asked = f"n_per_class of {len(labels)} labels with n = {n}"
+    asked = gettext("n_per_class of {labels} labels with n = {n}").format(labels=len(labels), n=n)
     twice = [row for row, count in Counter(rows).items() if count > 1]
     if twice and len(rows) == n * len(sizes) and max(rows) < max(sizes.values()):
-        raise Wrong(NOT_DATASET_INDICES, seen=f"no index above {max(rows)} in {asked}")
+        raise Wrong(
+            NOT_DATASET_INDICES,
+            seen=gettext("no index above {largest} in {asked}").format(
+                largest=max(rows), asked=asked
+            ),
+        )
     if twice:
         raise Wrong(
-            DRAWN_TWICE, seen=f"example {twice[0]} more than once in {asked}", expected="once"
+            DRAWN_TWICE,
+            seen=gettext("example {example} more than once in {asked}").format(
+                example=twice[0], asked=asked
+            ),
+            expected="once",
         )
     counts = _per_class(labels, rows)
     missing = [label for label in sizes if not counts[label]]
     if missing:
-        raise Wrong(CLASS_MISSING, seen=f"nothing of class {missing[0]} in {asked}", expected=n)
+        raise Wrong(
+            CLASS_MISSING,
+            seen=gettext("nothing of class {label} in {asked}").format(
+                label=missing[0], asked=asked
+            ),
+            expected=n,
+        )
     for label in sizes:
         if counts[label] != n:
             raise Wrong(
-                WRONG_NUMBER, seen=f"{counts[label]} of class {label} in {asked}", expected=n
+                WRONG_NUMBER,
+                seen=gettext("{count} of class {label} in {asked}").format(
+                    count=counts[label], label=label, asked=asked
+                ),
+                expected=n,
             )
     return rows
 
@@ -394,7 +445,9 @@ def _(n_per_class: Callable, cases: Sequence[tuple[Tensor, int]]) -> None:
     if never:
         raise Wrong(
             ALWAYS_THE_SAME,
-            seen=f"{never} of {len(labels)} examples are drawn with none of 60 seeds",
+            seen=gettext("{never} of {labels} examples are drawn with none of 60 seeds").format(
+                never=never, labels=len(labels)
+            ),
             expected="each of them now and then",
         )
 
@@ -476,7 +529,9 @@ def _statistics(normalisation_stats: Callable, images: Tensor) -> tuple[Tensor, 
         if value.shape != (shape[1],):
             raise Wrong(
                 WRONG_AXES,
-                seen=f"{name} of shape {tuple(value.shape)} for images {shape}",
+                seen=gettext("{name} of shape {shape} for images {images}").format(
+                    name=name, shape=tuple(value.shape), images=shape
+                ),
                 expected=(shape[1],),
             )
     return mean, std
@@ -501,9 +556,17 @@ def _check_mean(normalisation_stats: Callable, images: Tensor) -> None:
     right, stds = _both(images)
     if not _same(mean, right):
         if any(_same(mean, one) for one in stds) and _same(std, right):
-            raise Wrong(SWAPPED, seen=f"mean {_short(mean.tolist())}", expected=right.tolist())
+            raise Wrong(
+                SWAPPED,
+                seen=gettext("mean {mean}").format(mean=_short(mean.tolist())),
+                expected=right.tolist(),
+            )
         idea = WRONG_AXES if _same(mean.mean(), right.mean()) else WRONG_STATISTICS
-        raise Wrong(idea, seen=f"mean {_short(mean.tolist())}", expected=right.tolist())
+        raise Wrong(
+            idea,
+            seen=gettext("mean {mean}").format(mean=_short(mean.tolist())),
+            expected=right.tolist(),
+        )
 
 
 def _check_std(normalisation_stats: Callable, images: Tensor) -> None:
@@ -531,7 +594,9 @@ def _check_std(normalisation_stats: Callable, images: Tensor) -> None:
         idea = MEAN_OF_STDS if any(_same(std, one) for one in averaged) else WRONG_STATISTICS
         if torch.allclose(std, std[0].expand_as(std)) and len(std) > 1:
             idea = WRONG_AXES
-    raise Wrong(idea, seen=f"std {_short(std.tolist())}", expected=stds[0].tolist())
+    raise Wrong(
+        idea, seen=gettext("std {std}").format(std=_short(std.tolist())), expected=stds[0].tolist()
+    )
 
 
 def uneven_images(shape: tuple[int, ...], seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -738,7 +803,9 @@ class _Witness:
         try:
             keys, labels = _keys(torch.as_tensor(x)), torch.as_tensor(y).reshape(-1).tolist()
         except (TypeError, ValueError, RuntimeError, IndexError):
-            raise Wrong(UNKNOWN_EXAMPLES, seen=f"{_short(x)} and {_short(y)}") from None
+            raise Wrong(
+                UNKNOWN_EXAMPLES, seen=gettext("{x} and {y}").format(x=_short(x), y=_short(y))
+            ) from None
         return [self.places.get(key) for key in keys], labels
 
     def _fitted(self, x: Any, y: Any) -> list[int]:
@@ -748,19 +815,27 @@ class _Witness:
         if of_test:
             raise Wrong(
                 TEST_IN_TRAINING,
-                seen=f"{of_test} test examples among the {len(places)} that `fit` was handed",
+                seen=gettext(
+                    "{of_test} test examples among the {places} that `fit` was handed"
+                ).format(of_test=of_test, places=len(places)),
                 expected="none",
             )
         unknown = sum(place is None for place in places)
         if unknown or len(labels) != len(places):
             raise Wrong(
                 UNKNOWN_EXAMPLES,
-                seen=f"{unknown} unknown ones among {len(places)}, with {len(labels)} labels",
+                seen=gettext("{unknown} unknown ones among {places}, with {labels} labels").format(
+                    unknown=unknown, places=len(places), labels=len(labels)
+                ),
                 expected="rows of train_x and train_y",
             )
         rows = [place[1] for place in places if place is not None]
         if labels != self.train[1][rows].tolist():
-            raise Wrong(UNPAIRED, seen=f"labels {_short(labels)}", expected="each row's own")
+            raise Wrong(
+                UNPAIRED,
+                seen=gettext("labels {labels}").format(labels=_short(labels)),
+                expected="each row's own",
+            )
         return rows
 
     def _scored(self, x: Any, y: Any) -> None:
@@ -773,8 +848,10 @@ class _Witness:
         if not whole or labels != self.test[1][rows].tolist():
             raise Wrong(
                 PART_OF_TEST,
-                seen=f"{len(set(rows))} different test examples of {total}, {len(labels)} labels",
-                expected=f"all {total}, with their labels",
+                seen=gettext("{rows} different test examples of {total}, {labels} labels").format(
+                    rows=len(set(rows)), total=total, labels=len(labels)
+                ),
+                expected=gettext("all {total}, with their labels").format(total=total),
             )
 
 
@@ -809,7 +886,9 @@ def _check_fits(models: Sequence[_Model], sizes: Sequence[int], seeds: Sequence[
         if len(model.fits) > 1:
             raise Wrong(
                 NOT_FRESH,
-                seen=f"one model was fitted {len(model.fits)} times, on {[len(rows) for rows in model.fits]} examples",
+                seen=gettext("one model was fitted {times} times, on {sizes} examples").format(
+                    times=len(model.fits), sizes=[len(rows) for rows in model.fits]
+                ),
                 expected="once",
             )
         for rows in model.fits:
@@ -817,22 +896,24 @@ def _check_fits(models: Sequence[_Model], sizes: Sequence[int], seeds: Sequence[
             if twice:
                 raise Wrong(
                     REPEATED,
-                    seen=f"{len(rows)} examples, {twice} of them repeats",
-                    expected=f"{len(rows)} different ones",
+                    seen=gettext("{rows} examples, {twice} of them repeats").format(
+                        rows=len(rows), twice=twice
+                    ),
+                    expected=gettext("{rows} different ones").format(rows=len(rows)),
                 )
     fitted = [model for model in models if model.fits]
     for model in fitted:
         if len(model.fits[0]) not in sizes:
             raise Wrong(
                 WRONG_SIZE,
-                seen=f"{len(model.fits[0])} examples in `fit`",
-                expected=f"one of the sizes {list(sizes)}",
+                seen=gettext("{count} examples in `fit`").format(count=len(model.fits[0])),
+                expected=gettext("one of the sizes {sizes}").format(sizes=list(sizes)),
             )
         if model.seed not in list(seeds):
             raise Wrong(
                 SEED_NOT_PASSED,
                 seen=f"make_model({model.seed})",
-                expected=f"one of the seeds {list(seeds)}",
+                expected=gettext("one of the seeds {seeds}").format(seeds=list(seeds)),
             )
     pairs = Counter((len(model.fits[0]), model.seed) for model in fitted)
     for size in sizes:
@@ -843,7 +924,9 @@ def _check_fits(models: Sequence[_Model], sizes: Sequence[int], seeds: Sequence[
                 ) * len(seeds)
                 raise Wrong(
                     SEED_NOT_PASSED if others else NOT_FITTED,
-                    seen=f"no model of seed {seed} fitted on {size} examples",
+                    seen=gettext("no model of seed {seed} fitted on {size} examples").format(
+                        seed=seed, size=size
+                    ),
                     expected="one",
                 )
 
@@ -876,7 +959,9 @@ def _check_scores(
     if again or often:
         times = max([len(model.scores) for model in often] + [fits[pair] for pair in again])
         raise Wrong(
-            BEST_OF_SEVERAL, seen=f"{times} scores for one size and one seed", expected="one"
+            BEST_OF_SEVERAL,
+            seen=gettext("{times} scores for one size and one seed").format(times=times),
+            expected="one",
         )
     of = {
         (len(model.fits[0]), model.seed): model.scores[0]
@@ -887,7 +972,9 @@ def _check_scores(
     if any(value is None for row in expected for value in row):
         raise Wrong(
             NOT_FITTED,
-            seen=f"{len(of)} models fitted and scored, for {list(sizes)} x {list(seeds)}",
+            seen=gettext("{count} models fitted and scored, for {sizes} x {seeds}").format(
+                count=len(of), sizes=list(sizes), seeds=list(seeds)
+            ),
         )
     table = _table(said)
     if table is None or table.shape != (len(sizes), len(seeds)):
@@ -938,14 +1025,20 @@ def _(learning_curve: Callable, cases: Sequence[tuple[int, int, Any, Any]]) -> N
     for size in sizes:
         if len({first[size, seed] for seed in seeds}) == 1:
             raise Wrong(
-                SEED_IGNORED, seen=f"the same {size} examples for each of the seeds {seeds}"
+                SEED_IGNORED,
+                seen=gettext("the same {size} examples for each of the seeds {seeds}").format(
+                    size=size, seeds=seeds
+                ),
             )
     torch.manual_seed(2)
     second = drawn([4, 2])
     for (size, seed), rows in second.items():
         if rows != first[size, seed]:
             raise Wrong(
-                DRAW_NOT_REPEATED, seen=f"seed {seed} draws other {size} examples the second time"
+                DRAW_NOT_REPEATED,
+                seen=gettext("seed {seed} draws other {size} examples the second time").format(
+                    seed=seed, size=size
+                ),
             )
     for train, test, sizes, seeds in cases:
         bench = _Witness(train, test, seed=8)
@@ -1078,13 +1171,17 @@ def _check_gain(said: Any, pretrained: Sequence[float], scratch: Sequence[float]
             idea = WRONG_SIGN
         raise Wrong(
             idea,
-            seen=f"a gain of {found[0]:.6g} from {_rounded(pretrained)} and {_rounded(scratch)}",
+            seen=gettext("a gain of {gain:.6g} from {pretrained} and {scratch}").format(
+                gain=found[0], pretrained=_rounded(pretrained), scratch=_rounded(scratch)
+            ),
             expected=f"{gain:.6g}",
         )
     return found
 
 
 def _check_interval(said: Any, pretrained: Sequence[float], scratch: Sequence[float]) -> None:
+    from scipy import stats
+
     gain, low, high = _check_gain(said, pretrained, scratch)
     p, s = (np.asarray(values, dtype=np.float64) for values in (pretrained, scratch))
     n, d = len(p), p - s
@@ -1099,7 +1196,9 @@ def _check_interval(said: Any, pretrained: Sequence[float], scratch: Sequence[fl
     if fits(t * error):
         return
     half = (high - low) / 2
-    seen = f"{gain:.4g} in [{low:.6g}, {high:.6g}] from {n} pairs"
+    seen = gettext("{gain:.4g} in [{low:.6g}, {high:.6g}] from {n} pairs").format(
+        gain=gain, low=low, high=high, n=n
+    )
     expected = f"[{gain - t * error:.6g}, {gain + t * error:.6g}]"
     welch = math.sqrt(p.var(ddof=1) / n + s.var(ddof=1) / n)
     in_order = np.sort(p) - np.sort(s)

@@ -7,15 +7,30 @@
 #
 # You may take one, freeze it (its numbers stay as they are), and train a single layer on top. Which one do you take?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("03-pretrained-models")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import digits, new_clothes, seen_clothes
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import card, cards, cards_table, imagenet_labels, load_backbone
+from course.widgets.confusion import confusion
 from IPython.display import Markdown, display
 from pretrained_checks import (
     check_choose_model,
@@ -25,20 +40,12 @@ from pretrained_checks import (
     check_preprocess_for,
     check_replace_head,
 )
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
-from torchvision import models
-from torchvision.transforms.v2 import functional as T
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about three minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("03-pretrained-models", device, minutes=3)
 
 # %% [markdown]
 # ## The shelf
@@ -96,6 +103,8 @@ def choose_model(cards: list[dict[str, Any]], task: str, budget: float) -> str:
     'net'
     """
     ### BEGIN SOLUTION
+    # Why: Sift first, then take the best: the most accurate of all may be too large or made
+    # for another task. And `==`, not `in`, since "image" stands inside "image classification".
     fitting = [
         card
         for card in cards
@@ -138,6 +147,11 @@ own = ", ".join(
 display(Markdown(f"Your rule takes **{chosen}**. Accuracies on the cards: {own}."))
 if scale.current() != "full":
     assert chosen == "resnet"
+
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "torchvision", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# takes a few seconds to import, so it comes only where it is needed
+from torchvision import models
+from torchvision.transforms.v2 import functional as T
 
 # %% [markdown]
 # Is the small one really the better network? Look at what the numbers count. One network was asked to tell a thousand
@@ -228,6 +242,9 @@ def preprocess_for(card: dict[str, Any]) -> Callable[[Tensor], Tensor]:
     tensor([-1., -1.,  1.])
     """
     ### BEGIN SOLUTION
+    # Why: `mean` and `std` stand in the network's order, so the channels
+    # are turned round before `mean` is subtracted. The card is read
+    # once, outside: each function that is made keeps its own values.
     size = card["size"]
     mean, std = (
         torch.tensor(card[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std")
@@ -377,13 +394,13 @@ def load_checked(model: nn.Module, state_dict: dict[str, Tensor]) -> None:
     [7.0, 8.0]
     """
     ### BEGIN SOLUTION
+    # Why: `^` gives the keys that only one side has, missing and unexpected
+    # alike. Shapes are compared because `copy_` would stretch `(1,)` to `(10,)`.
+    # All of it comes before the first copy: a refusal leaves the model whole.
     wanted = model.state_dict()
-    wrong = list(wanted.keys() ^ state_dict.keys())
-    wrong += [
-        key
-        for key in wanted.keys() & state_dict.keys()
-        if wanted[key].shape != state_dict[key].shape
-    ]
+    wrong = wanted.keys() ^ state_dict.keys()
+    shared = wanted.keys() & state_dict.keys()
+    wrong |= {key for key in shared if wanted[key].shape != state_dict[key].shape}
     if wrong:
         raise ValueError(f"missing, unexpected or of another shape: {', '.join(sorted(wrong))}")
     with torch.no_grad():
@@ -490,6 +507,9 @@ def replace_head(model: nn.Module, num_classes: int) -> nn.Module:
     torch.Size([2, 3])
     """
     ### BEGIN SOLUTION
+    # Why: Each family calls its last layer something else, so its place is
+    # looked up and its inputs are asked of the old layer. Inception has a
+    # second head: forgotten, it pulls the backbone towards the old classes.
     places = {
         models.VGG: ["classifier.6"],
         models.ResNet: ["fc"],
@@ -589,6 +609,9 @@ def extract_features(
             [0., 0.]]), tensor([4, 5, 6]))
     """
     ### BEGIN SOLUTION
+    # Why: Features and labels come from one pass, since the next pass
+    # of a shuffling loader has another order. Eval mode makes one
+    # picture one point, and `no_grad` lets each batch's graph go.
     was_training = model.training
     model.eval()
     features, labels = [], []
@@ -680,6 +703,9 @@ def linear_probe(features: Tensor, labels: Tensor, l2: float) -> nn.Linear:
     tensor([0, 1])
     """
     ### BEGIN SOLUTION
+    # Why: Standardised features make a round valley, which LBFGS gets down
+    # in few steps. At the end scale and shift move into the layer, so it
+    # takes raw features. A feature without spread is divided by 1, not by 0.
     x = features.detach().double()
     mean, std = x.mean(dim=0), x.std(dim=0)
     std[std <= 1e-9 * (1 + mean.abs())] = 1
@@ -820,6 +846,24 @@ if scale.current() == "offline":
 # One mistake this ruler cannot show: a head that was made and then frozen with the rest. Its loss stands still from the
 # first step, and its accuracy is chance; `trainable_report` in the next lesson finds it before the first step.
 #
+# An accuracy says how many answers are wrong, not which. Here is every answer of one probe on the VGG, nothing done
+# wrong: a row for what a picture shows, a column for what it was called, and beside it the pictures of one square. In a
+# running notebook you choose the square. Which digits go wrong in one direction only? And of the pictures that were
+# called something else: how many would you have called right?
+
+# %% tags=["experiment"]
+scale.experiment()
+rows = training_rows(target.y_train, seed=0)
+train = loader_of(prepared(target.x_train[rows], right), target.y_train[rows], shuffle=True)
+test = loader_of(prepared(target.x_test[: size.test], right), target.y_test[: size.test])
+torch.manual_seed(0)
+probe = linear_probe(*(part.cpu() for part in extract_features(vgg, train)), size.l2)
+features, labels = (part.cpu() for part in extract_features(vgg, test))
+with torch.no_grad():
+    answers = probe(features).argmax(dim=1)
+figure = confusion(target.x_test[: size.test], labels, answers, target.classes)
+
+# %% [markdown]
 # ## What did they see?
 #
 # And now the question of the beginning. Every picture network of the shelf, its head off, in front of the same hundred
@@ -835,6 +879,8 @@ shelf_size = scale.experiment(
     quick={"sides": {"efficientnet-lite0": 32}, "seeds": 2, "random": 1},
     full={"sides": {}, "seeds": 5, "random": 3},
 )
+from scipy import stats
+
 targets = {"handwritten digits": target, "new clothes": new_clothes(full=False)}
 names = [row.name for row in cards() if row.kind == "vision"]
 

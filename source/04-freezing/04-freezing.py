@@ -6,15 +6,30 @@
 # few photos may spoil what the many taught. So people *freeze* most of the network. It sounds like the one thing that
 # nobody can get wrong: doing nothing.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("04-freezing")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import fashion_mnist
-from course.device import Timer, describe, pick_device, place
+from course.device import Timer, pick_device, place
 from course.models import imagenet_labels, load_backbone, preprocess
+from course.widgets.freezing import freezing
 from freezing_checks import (
     check_build_optimizer,
     check_freeze,
@@ -27,12 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about three minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("04-freezing", device, minutes=3)
 
 # %% [markdown]
 # ## A network that nobody trains
@@ -296,6 +306,9 @@ def freeze(model: nn.Module, except_for: Sequence[str]) -> None:
     ['body.bias', 'head.weight', 'head.bias']
     """
     ### BEGIN SOLUTION
+    # Why: Everything is closed first, so what was open before makes no
+    # difference. The dot leaves `head2` closed when `head` is named, and
+    # `remove_duplicate=False` shows a shared parameter under each of its names.
     model.requires_grad_(False)
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if any(name == listed or name.startswith(f"{listed}.") for listed in except_for):
@@ -339,10 +352,11 @@ def trainable_report(model: nn.Module) -> dict[str, int]:
     {'trainable': 14, 'frozen': 15, 'total': 29}
     """
     ### BEGIN SOLUTION
-    trainable = sum(
-        parameter.numel() for parameter in model.parameters() if parameter.requires_grad
-    )
-    total = sum(parameter.numel() for parameter in model.parameters())
+    # Why: `parameters()` gives each tensor once, in however many places
+    # it is used, and no buffers; `state_dict()` gets both wrong. What
+    # is not trainable is frozen, so one difference does for the rest.
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
     return {"trainable": trainable, "frozen": total - trainable, "total": total}
     ### END SOLUTION
 
@@ -407,6 +421,9 @@ def train_mode_keep_frozen_bn(model: nn.Module) -> None:
     [True, False, True, True]
     """
     ### BEGIN SOLUTION
+    # Why: `train()` comes first, the exceptions after it: so a BatchNorm
+    # that an earlier call put into eval mode, and that is trainable by now,
+    # wakes up. `isinstance` also finds what libraries derive from BatchNorm.
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and not any(
@@ -696,6 +713,8 @@ def build_optimizer(
     [(2, 3), (2,)]
     """
     ### BEGIN SOLUTION
+    # Why: What an optimizer does not hold, it cannot move. A frozen parameter in its hands is
+    # safe only while `.grad` is `None`: if zeros stand there, weight decay moves it all the same.
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.SGD(trainable, lr=lr, weight_decay=weight_decay, momentum=momentum)
     ### END SOLUTION
@@ -747,6 +766,8 @@ def unfreeze_to(model: nn.Module, stage: str) -> None:
     ['body.weight', 'body.bias', 'head.weight', 'head.bias']
     """
     ### BEGIN SOLUTION
+    # Why: One walk from input to output, with a flag that turns once. Every child is set, to
+    # `False` as well as to `True`, so what was frozen before the call makes no difference.
     reached = False
     for name, child in model.named_children():
         reached = reached or name == stage
@@ -854,6 +875,21 @@ display(
 # saves memory where it is done from the input on. Behind a trainable stage, a frozen one holds nearly what it would hold
 # unfrozen.
 #
+# Suppose you have half the memory that a step takes with nothing frozen. How many of the parameters can you still train?
+# Guess a percentage, then look for it. In a running notebook you tick what is to be frozen, and one step is taken on a
+# copy of the network; without one, two choices are drawn here. Then freeze everything, under `model.train()`: a step that
+# trains nothing. What does it move?
+
+# %% tags=["experiment"]
+scale.experiment()
+figure = freezing(
+    staircase,
+    (images[:8], labels[:8]),
+    {"your call": train_mode_keep_frozen_bn, "model.train()": nn.Module.train},
+    shown=[(stages[:-1], "your call"), (stages[1:6], "model.train()")],
+)
+
+# %% [markdown]
 # ## What it buys
 #
 # Now the experiment that all this was for. Four ways to spend a few hundred photos:

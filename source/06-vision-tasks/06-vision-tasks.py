@@ -6,22 +6,35 @@
 # is a box around the boot, or the set of pixels that the boot covers. Mirror the photo with the same line. What have
 # you just taught the network?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("06-vision-tasks")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from collections.abc import Callable, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import IGNORED, Scenes, drawn_scenes, new_clothes, penn_fudan
 from course.data.scenes import boxes_of_masks
 from course.detection import average_precision
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, preprocess
 from course.widgets.boxes import suppression
 from IPython.display import Markdown, display
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import generalized_box_iou_loss
 from vision_checks import (
     check_box_iou,
     check_dice,
@@ -32,12 +45,7 @@ from vision_checks import (
 )
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("06-vision-tasks", device, minutes=4)
 
 # %% [markdown]
 # ## One picture, three questions
@@ -144,6 +152,9 @@ def mixup(
     True
     """
     ### BEGIN SOLUTION
+    # Why: Torch's own `Beta` draws from the global generator; the inverse of
+    # its distribution turns one number of ours into a Beta draw. Pictures and
+    # targets get one share and one order, or a target tells of another picture.
     u = torch.rand((), generator=generator).item()
     share = float(stats.beta.ppf(u, alpha, alpha))
     order = torch.randperm(len(images), generator=generator)
@@ -305,6 +316,8 @@ def flip_with_boxes(image: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     ([3.0, 2.0, 1.0, 0.0], [[2.5, 0.5, 4.0, 2.0]])
     """
     ### BEGIN SOLUTION
+    # Why: In the mirror a right edge is a left edge, so the new `x1` comes from the old `x2`.
+    # There is no 1 to subtract: `x` is where an edge lies between pixels, not the number of one.
     width = image.shape[-1]
     x1, y1, x2, y2 = boxes.unbind(dim=1)
     return image.flip(-1), torch.stack([width - x2, y1, width - x1, y2], dim=1)
@@ -380,6 +393,9 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     [0.5, 0.143, 0.0]
     """
     ### BEGIN SOLUTION
+    # Why: A column of N boxes meets a row of M, and broadcasting makes
+    # the table. `clamp` comes before the product: boxes apart in both
+    # directions have two negative sides, and their product is positive.
     begin = torch.maximum(a[:, None, :2], b[None, :, :2])
     end = torch.minimum(a[:, None, 2:], b[None, :, 2:])
     overlap = (end - begin).clamp(min=0).prod(dim=2)
@@ -464,6 +480,9 @@ class Detector(nn.Module):
 
 
 # %%
+from torchvision.ops import generalized_box_iou_loss
+
+
 def centres(like: tuple[int, int], step: float) -> Tensor:
     """Centres (P, 2), x and y in pixels, of the cells of a map of this height and width."""
     y, x = torch.meshgrid(torch.arange(like[0]), torch.arange(like[1]), indexing="ij")
@@ -657,6 +676,8 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     [3, 0, 2]
     """
     ### BEGIN SOLUTION
+    # Why: The best is compared only with what is still left, so a box that was dropped suppresses
+    # nobody. Each round keeps the best of the rest: the answer comes out by falling score.
     order = scores.argsort(descending=True)
     kept = []
     while len(order):
@@ -830,6 +851,9 @@ def masked_pixel_loss(logits: Tensor, mask: Tensor, ignore_index: int) -> Tensor
     0.371
     """
     ### BEGIN SOLUTION
+    # Why: What does not count is taken out before the mean: times 0,
+    # it would still be in the divisor. With the classes last, one mask
+    # picks from logits and labels alike, over the whole batch at once.
     counted = mask != ignore_index
     return F.cross_entropy(logits.movedim(1, -1)[counted], mask[counted])
     ### END SOLUTION
@@ -908,6 +932,9 @@ def dice(pred: Tensor, target: Tensor) -> float:
     0.571
     """
     ### BEGIN SOLUTION
+    # Why: As `bool`, whatever dtypes came in, `&` means in both and
+    # `sum` counts pixels. Those outside both masks are counted
+    # nowhere, so a large background cannot make a bad mask look good.
     a, b = pred.bool(), target.bool()
     return (2 * (a & b).sum() / (a.sum() + b.sum())).item()
     ### END SOLUTION

@@ -7,6 +7,20 @@
 #
 # Will the numbers be the same?
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("07-text-classification-and-reading")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import re
 import string
@@ -15,7 +29,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from course import plots, reading, scale, training
+from course import head, plots, reading, scale, training
 from course.data import (
     Question,
     ReadingData,
@@ -24,9 +38,10 @@ from course.data import (
     squad,
     wordnet_topics,
 )
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, load_tokenizer
 from course.widgets.attention import attention
+from course.widgets.tokens import tokens
 from IPython.display import Markdown, display
 from reading_checks import (
     check_best_span,
@@ -40,12 +55,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("07-text-classification-and-reading", device, minutes=4)
 
 # %% [markdown]
 # Write your guess down. The network is a BERT: at offline scale MiniLM, six layers, 22 million parameters, which was
@@ -119,6 +129,22 @@ print(a.numpy().round(2))
 # And there are two sides to fill up on. BERT and GPT are filled up on the right. XLNet is filled up on the left, for a
 # reason that we shall see.
 #
+# What the three make of one text, with the id of each token; orange ones nobody typed, the tokenizer added them. In a
+# running notebook you can type another text. Try a capital, a word that is in no dictionary, an emoji, `[SEP]`. From whose
+# ids alone could you write your text down again, letter for letter? And where does each put the tokens that it adds?
+
+# %% tags=["experiment"]
+scale.experiment()
+figure = tokens(
+    "An unbelievably large feline: the tiger of 1984!",
+    {
+        "BERT": bert_tokenizer,
+        "GPT": load_tokenizer("gpt"),
+        "XLNet": load_tokenizer("xlnet"),
+    },
+)
+
+# %% [markdown]
 # ### Exercise 1: collate
 #
 # Difficulty ●○○, 10 minutes. Run the cell below yours for its verdict; `check_collate.hint()` gives the next of three
@@ -146,6 +172,8 @@ def collate(batch: list[dict], pad_id: int, side: str) -> dict[str, Tensor]:
     ([[7, 9], [9, 8]], [[1, 1], [0, 1]], [3, 0])
     """
     ### BEGIN SOLUTION
+    # Why: The mask is made from the lengths and not read off the ids, since a real token
+    # may have the id of the padding. `+` makes new lists, so the batch stays as it came.
     longest = max(len(text["input_ids"]) for text in batch)
     rows, masks = [], []
     for text in batch:
@@ -206,6 +234,8 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     tensor([[2., 4.]])
     """
     ### BEGIN SOLUTION
+    # Why: The same weights stand above and below. Above, times 0, the padding drops out of the sum;
+    # below, their own sum is how many real tokens a text has, whatever length it was padded to.
     weights = mask.to(hidden.dtype).unsqueeze(-1)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
     ### END SOLUTION
@@ -597,6 +627,9 @@ def sequence_summary(hidden: Tensor, mask: Tensor, family: str) -> Tensor:
             [6.]])
     """
     ### BEGIN SOLUTION
+    # Why: Padded on the right, each row has its last real token at a place
+    # of its own, `mask.sum() - 1`. Rows and places side by side pick one
+    # vector a row; `hidden[:, places]` picks every place for every row.
     if family == "bert":
         return hidden[:, 0]
     if family == "xlnet":
@@ -813,6 +846,8 @@ def qa_windows(question: list[int], context: list[int], max_length: int, stride:
     {'input_ids': [1, 2, 13, 14, 15], 'offset': 3}
     """
     ### BEGIN SOLUTION
+    # Why: The stride is what two windows share, so the next begins `room - stride` further on.
+    # We stop at the first window that reaches the end: one more would lie wholly inside it.
     room = max_length - len(question)
     windows, begin = [], 0
     while True:
@@ -876,6 +911,8 @@ def best_span(
     (0, 3)
     """
     ### BEGIN SOLUTION
+    # Why: Start and end are chosen as a pair. The best of each alone may be in the wrong order,
+    # too far apart, or in the question; here only pairs that are allowed are there to choose from.
     start, end = start_logits.tolist(), end_logits.tolist()
     inside = [place for place, offset in enumerate(offsets) if offset is not None]
     pairs = [(i, j) for i in inside for j in inside if 0 <= j - i < max_answer]
@@ -931,6 +968,9 @@ def exact_match_and_f1(prediction: str, references: list[str]) -> tuple[float, f
     """
 
     ### BEGIN SOLUTION
+    # Why: `&` of two `Counter`s keeps a word as often as both have it; a
+    # set would count it once. Punctuation goes first, or the `a` of
+    # `a-team` is taken for an article; `\b` leaves the `an` in `another`.
     def words(text: str) -> list[str]:
         plain = "".join(one for one in text.lower() if one not in string.punctuation)
         return re.sub(r"\b(a|an|the)\b", " ", plain).split()

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext, ngettext
 from torch import Tensor
 
 # --------------------------------------------------------------------------------------------------------
@@ -139,21 +140,32 @@ def _batch(
 
 def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, side: str) -> None:
     handed = copy.deepcopy(batch)
-    call = f"collate(batch, pad_id={pad_id}, side={side!r}) for texts of {[len(one['input_ids']) for one in batch]} ids"
+    call = gettext(
+        "collate(batch, pad_id={pad_id}, side={side!r}) for texts of {lengths} ids"
+    ).format(pad_id=pad_id, side=side, lengths=[len(one["input_ids"]) for one in batch])
     found = collate(handed, pad_id, side)
     tensors = {}
     for key in ("input_ids", "attention_mask", "labels"):
         try:
             value = found[key]
         except (KeyError, TypeError, IndexError, AttributeError):
-            raise Wrong(NOT_A_BATCH, seen=f"{call} gave {_short(found)}") from None
+            raise Wrong(
+                NOT_A_BATCH,
+                seen=gettext("{call} gave {found}").format(call=call, found=_short(found)),
+            ) from None
         if not isinstance(value, Tensor):
-            raise Wrong(NOT_A_BATCH, seen=f"{key} is a {type(value).__name__}", expected="a tensor")
+            raise Wrong(
+                NOT_A_BATCH,
+                seen=gettext("{key} is a {kind}").format(key=key, kind=type(value).__name__),
+                expected="a tensor",
+            )
         tensors[key] = value
     if handed != batch:
         raise Wrong(
             INPUTS_CHANGED,
-            seen=f"after {call} the batch is {_short(handed)}",
+            seen=gettext("after {call} the batch is {handed}").format(
+                call=call, handed=_short(handed)
+            ),
             expected=_short(batch),
         )
     rows = [one["input_ids"] for one in batch]
@@ -165,12 +177,18 @@ def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, si
     }
     for key, shape in shapes.items():
         if tuple(tensors[key].shape) != shape:
-            seen = f"{key} has shape {tuple(tensors[key].shape)} after {call}"
+            seen = gettext("{key} has shape {shape} after {call}").format(
+                key=key, shape=tuple(tensors[key].shape), call=call
+            )
             of_rows = key != "labels" and tensors[key].dim() == 2 and len(tensors[key]) == len(rows)
             raise Wrong(WRONG_LENGTH if of_rows else NOT_A_BATCH, seen=seen, expected=shape)
     for key, tensor in tensors.items():
         if tensor.dtype != torch.int64:
-            raise Wrong(NOT_INT64, seen=f"{key} is {tensor.dtype}", expected="torch.int64")
+            raise Wrong(
+                NOT_INT64,
+                seen=gettext("{key} is {dtype}").format(key=key, dtype=tensor.dtype),
+                expected="torch.int64",
+            )
     ids, mask = tensors["input_ids"].tolist(), tensors["attention_mask"].tolist()
     right_mask = []
     for row in rows:
@@ -179,7 +197,9 @@ def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, si
     for number, row in enumerate(rows):
         missing = longest - len(row)
         padding = [pad_id] * missing
-        seen = f"row {number} of {call} is {_short(ids[number])}"
+        seen = gettext("row {number} of {call} is {ids}").format(
+            number=number, call=call, ids=_short(ids[number])
+        )
         expected = row + padding if side == "right" else padding + row
         if ids[number] == expected:
             continue
@@ -201,7 +221,9 @@ def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, si
         )
     if mask != right_mask:
         number = next(n for n in range(len(rows)) if mask[n] != right_mask[n])
-        seen = f"row {number} of {call}: ids {_short(ids[number])}, mask {_short(mask[number])}"
+        seen = gettext("row {number} of {call}: ids {ids}, mask {mask}").format(
+            number=number, call=call, ids=_short(ids[number]), mask=_short(mask[number])
+        )
         if all(entry in (0, 1) for entry in mask[number]):
             if mask[number] == [1 - entry for entry in right_mask[number]]:
                 raise Wrong(MASK_TURNED, seen=seen, expected=_short(right_mask[number]))
@@ -223,7 +245,9 @@ def _check_batch(collate: Callable, batch: list[dict[str, Any]], pad_id: int, si
         same_ones = sorted(tensors["labels"].tolist()) == sorted(labels)
         raise Wrong(
             ORDER_CHANGED if same_ones else NOT_A_BATCH,
-            seen=f"labels are {tensors['labels'].tolist()} after {call}",
+            seen=gettext("labels are {labels} after {call}").format(
+                labels=tensors["labels"].tolist(), call=call
+            ),
             expected=labels,
         )
 
@@ -289,10 +313,12 @@ def _vectors(found: Any, expected: Tensor, call: str) -> Tensor:
         tensor = torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(
-            WRONG_SHAPE, seen=f"{call} gave {_short(found)}", expected="a tensor (B, D)"
+            WRONG_SHAPE,
+            seen=gettext("{call} gave {found}").format(call=call, found=_short(found)),
+            expected="a tensor (B, D)",
         ) from None
     if tensor.shape != expected.shape:
-        seen = f"shape {tuple(tensor.shape)} from {call}"
+        seen = gettext("shape {shape} from {call}").format(shape=tuple(tensor.shape), call=call)
         raise Wrong(WRONG_SHAPE, seen=seen, expected=tuple(expected.shape))
     return tensor.detach().double()
 
@@ -306,7 +332,10 @@ def _close(a: Tensor, b: Tensor) -> bool:
 def _untouched(hidden: Tensor, mask: Tensor, before: tuple[Tensor, Tensor], call: str) -> None:
     for name, now, then in zip(("hidden", "mask"), (hidden, mask), before, strict=True):
         if now.shape != then.shape or now.dtype != then.dtype or not torch.equal(now, then):
-            raise Wrong(INPUTS_CHANGED, seen=f"{name} is another after {call}")
+            raise Wrong(
+                INPUTS_CHANGED,
+                seen=gettext("{name} is another after {call}").format(name=name, call=call),
+            )
 
 
 def _check_gradient(
@@ -363,19 +392,30 @@ check_masked_mean = Check(
 )
 
 
+def _texts(lengths: Sequence[int], side: str, length: int) -> str:
+    """A padded batch in words."""
+    padded = {
+        "right": gettext("texts of {lengths} tokens, padded on the right to {length}"),
+        "left": gettext("texts of {lengths} tokens, padded on the left to {length}"),
+    }
+    return padded[side].format(lengths=lengths, length=length)
+
+
 def _check_mean(masked_mean: Callable, rows: Sequence[Tensor], side: str, **padding: Any) -> None:
     hidden, mask = _padded(rows, side, **padding)
     expected = torch.stack([row.mean(0) for row in rows])
     sums = torch.stack([row.sum(0) for row in rows]).double()
     before = hidden.clone(), mask.clone()
     lengths = [len(row) for row in rows]
-    call = f"masked_mean for texts of {lengths} tokens, padded on the {side} to {mask.shape[1]}"
+    call = gettext("masked_mean for {texts}").format(texts=_texts(lengths, side, mask.shape[1]))
     found = _vectors(masked_mean(hidden, mask), expected, call)
     _untouched(hidden, mask, before, call)
     if _close(found, expected):
         return
     number = int((found - expected).abs().sum(1).argmax())
-    seen = f"row {number} of {call} is {_numbers(found[number])}"
+    seen = gettext("row {number} of {call} is {vector}").format(
+        number=number, call=call, vector=_numbers(found[number])
+    )
     expected_row = _numbers(expected[number])
     counts = torch.tensor(lengths).unsqueeze(1)
     total = before[0].double().sum(1)
@@ -509,20 +549,27 @@ def _check_summary(
     expected = torch.stack([row[place] for row in rows])
     before = hidden.clone(), mask.clone()
     lengths = [len(row) for row in rows]
-    call = f"sequence_summary(hidden, mask, {family!r}) for texts of {lengths} tokens, padded on the {side} to "
-    call += str(mask.shape[1])
+    call = gettext("sequence_summary(hidden, mask, {family!r}) for {texts}").format(
+        family=family, texts=_texts(lengths, side, mask.shape[1])
+    )
     found = _vectors(sequence_summary(hidden, mask, family), expected, call)
     _untouched(hidden, mask, before, call)
     if _close(found, expected):
         return
     number = int((found - expected).abs().sum(1).argmax())
     same = [_close(before[0][number, place], found[number]) for place in range(mask.shape[1])]
-    seen = f"row {number} of {call} is {_numbers(found[number])}"
-    if any(same):
-        seen += f", the vector at position {same.index(True)}"
-    expected_row = (
-        f"{_numbers(expected[number])}, the {'first' if family == 'bert' else 'last real'} token's"
+    vector = _numbers(found[number])
+    seen = gettext("row {number} of {call} is {vector}").format(
+        number=number, call=call, vector=vector
     )
+    if any(same):
+        seen = gettext("row {number} of {call} is {vector}, the vector at position {place}").format(
+            number=number, call=call, vector=vector, place=same.index(True)
+        )
+    wanted = _numbers(expected[number])
+    expected_row = gettext("{wanted}, the first token's").format(wanted=wanted)
+    if family != "bert":
+        expected_row = gettext("{wanted}, the last real token's").format(wanted=wanted)
     if any(same) and not before[1][number, same.index(True)]:
         raise Wrong(SUMMARY_OF_PADDING, seen=seen, expected=expected_row)
     one_place = [p for p in range(mask.shape[1]) if _close(found, before[0][:, p])]
@@ -662,12 +709,16 @@ def _check_windows(
     """Every id is different and says where it is from: 1, 2, ... the question's, 1000, 1001, ... the context's."""
     asked, text = list(range(1, question + 1)), list(range(1000, 1000 + context))
     handed = list(asked), list(text)
-    call = f"{question} ids of question, {context} of context, max_length={max_length}, stride={stride}"
+    call = gettext(
+        "{question} ids of question, {context} of context, max_length={max_length}, stride={stride}"
+    ).format(question=question, context=context, max_length=max_length, stride=stride)
     found = qa_windows(*handed, max_length, stride)
     if handed != (asked, text):
         raise Wrong(
             INPUTS_CHANGED,
-            seen=f"question {_short(handed[0])}, context {_short(handed[1])} after {call}",
+            seen=gettext("question {question}, context {context} after {call}").format(
+                question=_short(handed[0]), context=_short(handed[1]), call=call
+            ),
         )
     windows = []
     try:
@@ -677,33 +728,55 @@ def _check_windows(
                 raise TypeError
             windows.append((ids, offset))
     except (TypeError, KeyError, IndexError, AttributeError):
-        raise Wrong(NOT_WINDOWS, seen=f"{_short(found)} for {call}") from None
+        raise Wrong(
+            NOT_WINDOWS, seen=gettext("{found} for {call}").format(found=_short(found), call=call)
+        ) from None
     room = max_length - question
     pieces = []
     for number, (ids, _) in enumerate(windows):
-        seen = f"window {number} is {_short(ids)} for {call}"
+        seen = gettext("window {number} is {ids} for {call}").format(
+            number=number, ids=_short(ids), call=call
+        )
         if len(ids) > max_length:
             raise Wrong(
                 TOO_LONG,
-                seen=f"window {number} has {len(ids)} ids for {call}",
+                seen=gettext("window {number} has {ids} ids for {call}").format(
+                    number=number, ids=len(ids), call=call
+                ),
                 expected=f"<= {max_length}",
             )
         if ids[:question] != asked or any(one < 1000 for one in ids[question:]):
-            raise Wrong(QUESTION_MISSING, seen=seen, expected=f"{_short(asked)}, then context")
+            raise Wrong(
+                QUESTION_MISSING,
+                seen=seen,
+                expected=gettext("{asked}, then context").format(asked=_short(asked)),
+            )
         pieces.append([one - 1000 for one in ids[question:]])
     if context <= room and len(windows) != 1:
-        raise Wrong(MORE_THAN_ONE, seen=f"{len(windows)} windows for {call}", expected="1")
+        raise Wrong(
+            MORE_THAN_ONE,
+            seen=gettext("{windows} windows for {call}").format(windows=len(windows), call=call),
+            expected="1",
+        )
     if not windows:
-        raise Wrong(CONTEXT_LOST, seen=f"no window for {call}")
+        raise Wrong(CONTEXT_LOST, seen=gettext("no window for {call}").format(call=call))
     for number, (piece, (_, offset)) in enumerate(zip(pieces, windows, strict=True)):
-        where = f"{piece[0]} to {piece[-1]}" if piece else "no id"
-        seen = f"window {number} has {where} of the context and offset {offset}, for {call}"
+        seen = gettext(
+            "window {number} has no id of the context and offset {offset}, for {call}"
+        ).format(number=number, offset=offset, call=call)
+        if piece:
+            seen = gettext(
+                "window {number} has {first} to {last} of the context and offset {offset}, for "
+                "{call}"
+            ).format(number=number, first=piece[0], last=piece[-1], offset=offset, call=call)
         if piece != list(range(piece[0], piece[0] + len(piece)) if piece else []):
             raise Wrong(CONTEXT_LOST, seen=seen, expected="a piece of the context, in its order")
         if piece and offset != piece[0]:
             raise Wrong(OFFSET_WRONG, seen=seen, expected=piece[0])
     begins = [piece[0] if piece else math.inf for piece in pieces]
-    spans = f"windows over {[(piece[0], piece[-1]) for piece in pieces if piece]} for {call}"
+    spans = gettext("windows over {spans} for {call}").format(
+        spans=[(piece[0], piece[-1]) for piece in pieces if piece], call=call
+    )
     for number in range(1, len(pieces)):
         if set(pieces[number]) <= set(pieces[number - 1]):
             raise Wrong(
@@ -713,14 +786,28 @@ def _check_windows(
             )
     for number, piece in enumerate(pieces[:-1]):
         if len(piece) < room:
-            seen = f"window {number} has {len(piece)} ids of context; {spans}"
-            raise Wrong(NOT_FULL, seen=seen, expected=f"{room} ids of context")
+            seen = ngettext(
+                "window {number} has {count} id of context; {spans}",
+                "window {number} has {count} ids of context; {spans}",
+                len(piece),
+            ).format(number=number, count=len(piece), spans=spans)
+            raise Wrong(
+                NOT_FULL,
+                seen=seen,
+                expected=ngettext("{room} id of context", "{room} ids of context", room).format(
+                    room=room
+                ),
+            )
     steps = {b - a for a, b in itertools.pairwise(begins)}
     if steps == {stride} and stride != room - stride:
         raise Wrong(
             STRIDE_AS_STEP,
             seen=spans,
-            expected=f"{stride} ids shared, so {room - stride} further each time",
+            expected=ngettext(
+                "{stride} id shared, so {step} further each time",
+                "{stride} ids shared, so {step} further each time",
+                stride,
+            ).format(stride=stride, step=room - stride),
         )
     for number in range(1, len(pieces)):
         shared = pieces[number - 1][-1] + 1 - pieces[number][0]
@@ -729,9 +816,19 @@ def _check_windows(
                 number == len(pieces) - 1 and len(pieces[number]) == room and shared > stride
             )
             idea = CONTEXT_LOST if shared < 0 else PULLED_BACK if full_last else NO_OVERLAP
-            raise Wrong(idea, seen=f"{shared} ids shared; {spans}", expected=f"{stride} shared")
+            raise Wrong(
+                idea,
+                seen=ngettext(
+                    "{shared} id shared; {spans}", "{shared} ids shared; {spans}", shared
+                ).format(shared=shared, spans=spans),
+                expected=gettext("{stride} shared").format(stride=stride),
+            )
     if sorted(set().union(*map(set, pieces))) != list(range(context)):
-        raise Wrong(CONTEXT_LOST, seen=spans, expected=f"0 to {context - 1} covered")
+        raise Wrong(
+            CONTEXT_LOST,
+            seen=spans,
+            expected=gettext("0 to {last} covered").format(last=context - 1),
+        )
 
 
 def _check_repeats(
@@ -748,7 +845,7 @@ def _check_repeats(
     expected = [(begin, asked + text[begin : begin + length]) for begin, length in places]
     found = [(_whole(one["offset"]), [_whole(t) for t in one["input_ids"]]) for one in windows]
     if found != expected:
-        seen = f"{_short(found)} where ids repeat"
+        seen = gettext("{found} where ids repeat").format(found=_short(found))
         raise Wrong(REPEATED_IDS, seen=seen, expected=_short(expected))
 
 
@@ -916,14 +1013,18 @@ def _check_span(
     start, end = passage.start_logits + passage.shift, passage.end_logits + passage.shift
     before = start.clone(), end.clone(), list(passage.offsets)
     handed = start, end, list(passage.offsets)
-    call = f"{len(before[2])} tokens, {passage.end - passage.begin} of them in the context, max_answer={max_answer}"
+    call = gettext(
+        "{count} tokens, {inside} of them in the context, max_answer={max_answer}"
+    ).format(count=len(before[2]), inside=passage.end - passage.begin, max_answer=max_answer)
     try:
         found = best_span(*handed, max_answer)
     except TypeError as error:
         if "NoneType" in str(
             error
         ):  # it went on with the entry of a token that is not in the context
-            raise Wrong(IN_QUESTION, seen=f"your code raised TypeError: {error}") from None
+            raise Wrong(
+                IN_QUESTION, seen=gettext("your code raised TypeError: {error}").format(error=error)
+            ) from None
         raise
     for name, now, then in zip(
         ("start_logits", "end_logits", "offsets"), handed, before, strict=True
@@ -933,16 +1034,18 @@ def _check_span(
             if isinstance(then, Tensor) and isinstance(now, Tensor)
             else now == then
         ):
-            raise Wrong(INPUTS_CHANGED, seen=f"{name} is another afterwards")
+            raise Wrong(
+                INPUTS_CHANGED, seen=gettext("{name} is another afterwards").format(name=name)
+            )
     try:
         pair = tuple(_whole(one) for one in found)
     except TypeError:
         pair = ()
     right = passage.answer(passage.i, passage.j)
-    expected = f"{right}: tokens {passage.i} to {passage.j}"
+    expected = gettext("{right}: tokens {i} to {j}").format(right=right, i=passage.i, j=passage.j)
     if pair == right:
         return
-    seen = f"{_short(found)} for {call}"
+    seen = gettext("{found} for {call}").format(found=_short(found), call=call)
     if len(pair) != 2 or None in pair:
         raise Wrong(NOT_A_SPAN, seen=seen, expected=expected)
     first, past = pair
@@ -964,11 +1067,15 @@ def _check_span(
         raise Wrong(LAST_CHARACTER, seen=seen, expected=expected)
     if i is None or j is None:
         raise Wrong(IN_QUESTION, seen=seen, expected=expected)
-    seen = f"{pair}, tokens {i} to {j}, for {call}"
+    seen = gettext("{pair}, tokens {i} to {j}, for {call}").format(pair=pair, i=i, j=j, call=call)
     if j < i:
         raise Wrong(END_BEFORE_START, seen=seen, expected=expected)
     if j - i + 1 > max_answer:
-        raise Wrong(LONGER_THAN_ALLOWED, seen=f"{j - i + 1} tokens: {seen}", expected=expected)
+        raise Wrong(
+            LONGER_THAN_ALLOWED,
+            seen=gettext("{count} tokens: {seen}").format(count=j - i + 1, seen=seen),
+            expected=expected,
+        )
     raise Wrong(otherwise, seen=seen, expected=expected)
 
 
@@ -1133,22 +1240,33 @@ def _check_score(
     found = measure(prediction, handed)
     call = f"exact_match_and_f1({prediction!r}, {references!r})"
     if handed != references:
-        raise Wrong(INPUTS_CHANGED, seen=f"references are {handed} after {call}")
+        raise Wrong(
+            INPUTS_CHANGED,
+            seen=gettext("references are {handed} after {call}").format(handed=handed, call=call),
+        )
     try:
         got_match, got_f1 = (float(one) for one in found)
     except (TypeError, ValueError):
         raise Wrong(
-            NOT_TWO_NUMBERS, seen=f"{call} gave {_short(found)}", expected=(match, f1)
+            NOT_TWO_NUMBERS,
+            seen=gettext("{call} gave {found}").format(call=call, found=_short(found)),
+            expected=(match, f1),
         ) from None
     if not (0 <= got_match <= 1 and 0 <= got_f1 <= 1 + 1e-9):  # a nan too
-        raise Wrong(NOT_TWO_NUMBERS, seen=f"{call} gave {_short(found)}", expected=(match, f1))
+        raise Wrong(
+            NOT_TWO_NUMBERS,
+            seen=gettext("{call} gave {found}").format(call=call, found=_short(found)),
+            expected=(match, f1),
+        )
     # Fractions of a few words: 1e-6 is far more than rounding, even in float32, and far less than any other count.
     if idea is WORD_ORDER and got_match > match:
         idea = MATCH_TOO_WIDE
     if abs(got_match - match) > 1e-6 or abs(got_f1 - f1) > 1e-6:
         raise Wrong(
             idea,
-            seen=f"{call} gave ({got_match:g}, {got_f1:.4g})",
+            seen=gettext("{call} gave ({got_match:g}, {got_f1:.4g})").format(
+                call=call, got_match=got_match, got_f1=got_f1
+            ),
             expected=f"({match:g}, {f1:.4g})",
         )
 

@@ -8,16 +8,30 @@
 # We take a small GPT that has read a dictionary, and teach it to care for one subject only. Then we watch what that
 # costs it.
 
+# %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "install", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# Where the course is not installed, as in Colab, this brings it. Elsewhere it changes nothing.
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "finetuning-from-zero"
+if importlib.util.find_spec("course") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", PACKAGE], check=True)
+
+from course.paths import beside
+
+beside("08-generation-and-translation")
+
 # %% nbgrader={"cell_type": "code", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import torch
-from course import plots, scale, training
+from course import head, plots, scale, training
 from course.data import quantities, wordnet_topics
 from course.data.translation import chinese_count
-from course.device import describe, pick_device, place
+from course.device import pick_device, place
 from course.models import load_backbone, load_tokenizer
 from course.widgets import sampling
 from generation_checks import (
@@ -33,12 +47,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 device = pick_device()
-patience = scale.choose(
-    offline="all its experiments together take about four minutes on two cores",
-    quick="all its experiments together take seconds, and show nothing true",
-    full="it downloads data and weights, and wants a GPU",
-)
-print(f"This notebook computes on {describe(device)} at {scale.current()} scale; {patience}.")
+head.show("08-generation-and-translation", device, minutes=4)
 
 # %% [markdown]
 # ## A loss that is too good
@@ -257,6 +266,9 @@ def causal_loss(logits: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
     1.3863
     """
     ### BEGIN SOLUTION
+    # Why: Position t predicts token t + 1: the last logits have no token,
+    # the first token no logits. The mask says what counts, since an end
+    # token may have the padding's id; `cross_entropy` passes over -100.
     labels = input_ids.masked_fill(mask == 0, -100)
     return F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:])
     ### END SOLUTION
@@ -341,6 +353,9 @@ def perplexity(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> flo
     5.0
     """
     ### BEGIN SOLUTION
+    # Why: A batch's mean times the number of its predicted tokens is its
+    # sum again; the sums are divided once, and `exp` comes last. Counted
+    # from column 1 on, since nothing predicts the first token of a row.
     was_training = model.training
     model.eval()
     total, count = 0.0, 0
@@ -509,6 +524,9 @@ def sample(
     tensor([1, 0])
     """
     ### BEGIN SOLUTION
+    # Why: In falling order, `before` is what all better tokens hold together.
+    # Cut where that reaches `top_p`, and the token that crosses the line stays;
+    # `cumsum` alone would drop it. `gather` turns a place back into a token.
     with torch.no_grad():
         probs = (model(ids)[:, -1] / temperature).softmax(dim=-1)
     probs, order = probs.sort(dim=-1, descending=True)
@@ -743,6 +761,9 @@ def shift_right(labels: Tensor, start_id: int) -> Tensor:
             [9, 6, 2]])
     """
     ### BEGIN SOLUTION
+    # Why: The start stands first and all else moves one along, so the
+    # last label falls off. `roll` would bring it round to the front:
+    # the decoder would read the end of the answer before it begins.
     shifted = torch.full_like(labels, start_id)
     shifted[:, 1:] = labels[:, :-1]
     return shifted
@@ -848,6 +869,9 @@ def bleu(
     0.0
     """
     ### BEGIN SOLUTION
+    # Why: Counts are added up over the corpus and divided once for each n,
+    # so a sentence too short for a 4-gram does no harm. `|` of `Counter`s
+    # keeps the most that any one reference has, and `&` clips to it.
 
     def grams(tokens: Sequence[str], n: int) -> Counter:
         return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
@@ -1020,6 +1044,9 @@ def beam_search(
     ('<s>', 'a', 'cat')
     """
     ### BEGIN SOLUTION
+    # Why: In one round all continuations are equally long, so their plain
+    # sums are compared, whichever prefix they continue. Only the finished
+    # differ in length: there, and only there, the penalty decides.
     beam, finished = [(start, 0.0)], []
     while beam:
         continued = []

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from course.exercise import Check, Misconception, Wrong
+from course.locale import gettext, ngettext
 from course.witness import Tap
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -253,7 +253,9 @@ def _check_loss(causal_loss: Callable, logits: Tensor, ids: Tensor, mask: Tensor
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise Wrong(
-                NOT_A_NUMBER, seen=f"a tensor of shape {tuple(value.shape)}", expected="one number"
+                NOT_A_NUMBER,
+                seen=gettext("a tensor of shape {shape}").format(shape=tuple(value.shape)),
+                expected="one number",
             )
         value = value.detach().reshape(()).item()
     try:
@@ -265,7 +267,9 @@ def _check_loss(causal_loss: Callable, logits: Tensor, ids: Tensor, mask: Tensor
     if _near(seen, expected, within=1e-5):
         return
     lengths = ", ".join(str(int(n)) for n in mask.sum(1))
-    shown = f"{seen:.6g} for logits of shape {tuple(logits.shape)}, rows of {lengths} real tokens"
+    shown = gettext(
+        "{seen:.6g} for logits of shape {logits_shape}, rows of {lengths} real tokens"
+    ).format(seen=seen, logits_shape=tuple(logits.shape), lengths=lengths)
     for idea, other in _loss_ideas(logits, ids, mask):
         if _near(seen, other, within=1e-5):
             raise Wrong(idea, seen=shown, expected=f"{expected:.6g}")
@@ -338,7 +342,9 @@ def _check_inputs_and_gradient(
         ("logits", "ids", "mask"), given, (logits, ids, mask), strict=True
     ):
         if not _same(now, before):
-            raise Wrong(INPUTS_CHANGED, seen=f"the {name} are not what they were")
+            raise Wrong(
+                INPUTS_CHANGED, seen=gettext("the {name} are not what they were").format(name=name)
+            )
     gradient = None
     if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
         (gradient,) = torch.autograd.grad(value.reshape(()), leaf, allow_unused=True)
@@ -352,7 +358,10 @@ def _check_inputs_and_gradient(
     if not torch.allclose(gradient.double(), expected, rtol=0, atol=1e-6):
         largest = (gradient - expected).abs().max().item()
         idea = WRONG_GRADIENT if gradient.any() else NO_GRADIENT
-        raise Wrong(idea, seen=f"a gradient that is off by up to {largest:.2g}")
+        raise Wrong(
+            idea,
+            seen=gettext("a gradient that is off by up to {largest:.2g}").format(largest=largest),
+        )
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -616,9 +625,10 @@ def _check_perplexity(
         ideas.append((END_MASKED, _exp(without.mean().item())))
     if len(not_pad):
         ideas.append((END_MASKED, _exp(not_pad.mean().item())))
-    shown = (
-        f"{seen:.6g} for batches with {', '.join(map(str, counts))} real next tokens, of mean surprise "
-        + ", ".join(f"{m:.4g}" for m in means)
+    shown = gettext(
+        "{seen:.6g} for batches with {counts} real next tokens, of mean surprise {means}"
+    ).format(
+        seen=seen, counts=", ".join(map(str, counts)), means=", ".join(f"{m:.4g}" for m in means)
     )
     for idea, other in ideas:
         if math.isfinite(seen) and _near(seen, float(other), within=1e-4):
@@ -654,7 +664,9 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
         except Wrong as wrong:
             if wrong.misconception in (WRONG_PERPLEXITY, MODEL_CHANGED) and training:
                 moved = not _same(model.norm[0].running_mean, before)
-                seen = wrong.seen + ("; a running mean moved" if moved else "")
+                seen = wrong.seen
+                if moved:
+                    seen = gettext("{seen}; a running mean moved").format(seen=seen)
                 raise Wrong(TRAINING_MODE, seen=seen, expected=wrong.expected) from None
             raise
         _check_left_alone(model, training)
@@ -663,8 +675,14 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
 def _check_left_alone(model: nn.Module, training: bool) -> None:
     for name, module in model.named_modules():
         if module.training != training:
-            seen = f"{name or 'the model itself'} is in {_mode(module.training)} mode"
-            raise Wrong(MODE_NOT_RESTORED, seen=seen, expected=f"{_mode(training)} mode, as before")
+            seen = gettext("{name} is in {mode} mode").format(
+                name=name or gettext("the model itself"), mode=_mode(module.training)
+            )
+            raise Wrong(
+                MODE_NOT_RESTORED,
+                seen=seen,
+                expected=gettext("{mode} mode, as before").format(mode=_mode(training)),
+            )
 
 
 @check_perplexity.part(1, "builds no graph, and changes nothing in the model")
@@ -681,7 +699,9 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
         if any(asked):
             raise Wrong(
                 GRAPH_BUILT,
-                seen=f"{sum(asked)} of {len(asked)} batches gave logits with requires_grad True",
+                seen=gettext(
+                    "{count} of {total} batches gave logits with requires_grad True"
+                ).format(count=sum(asked), total=len(asked)),
                 expected="False",
             )
         if not asked:
@@ -689,11 +709,19 @@ def _(perplexity: Callable, cases: Sequence[Sequence[Sequence[int]]]) -> None:
         now = model.state_dict()
         for name, value in values.items():
             if name not in now or not _same(now[name], value):
-                raise Wrong(MODEL_CHANGED, seen=f"{name} is not what it was")
+                raise Wrong(
+                    MODEL_CHANGED, seen=gettext("{name} is not what it was").format(name=name)
+                )
         for name, parameter in model.named_parameters():
             if parameter.requires_grad != flags.get(name):
-                seen = f"{name}.requires_grad is {parameter.requires_grad}"
-                raise Wrong(MODEL_CHANGED, seen=seen, expected=f"{flags.get(name)}, as before")
+                seen = gettext("{name}.requires_grad is {flag}").format(
+                    name=name, flag=parameter.requires_grad
+                )
+                raise Wrong(
+                    MODEL_CHANGED,
+                    seen=seen,
+                    expected=gettext("{flag}, as before").format(flag=flags.get(name)),
+                )
     zeros = [(torch.zeros(2, 3).long(), torch.ones(2, 3).long())]
     value = perplexity(Nested(perplexity, _reader(7), _batches(((3, 2),), 7, 0)), zeros)
     # 2 where both tokens are equally likely; nearly 1 where the inner call left gradients off
@@ -893,19 +921,27 @@ def _generator(seed: int) -> torch.Generator:
 def _drawn(said: Any, rows: int, vocabulary: int) -> Tensor:
     """What came back, if it is one token id for each row."""
     if not isinstance(said, Tensor):
-        raise Wrong(NOT_ONE_EACH, seen=_short(said), expected=f"a tensor of shape ({rows},)")
+        raise Wrong(
+            NOT_ONE_EACH,
+            seen=_short(said),
+            expected=gettext("a tensor of shape ({rows},)").format(rows=rows),
+        )
     if said.shape != (rows,) or said.dtype != torch.int64:
         raise Wrong(
             NOT_ONE_EACH,
-            seen=f"{said.dtype} of shape {tuple(said.shape)} for {rows} rows",
-            expected=f"torch.int64 of shape ({rows},)",
+            seen=gettext("{dtype} of shape {shape} for {rows} rows").format(
+                dtype=said.dtype, shape=tuple(said.shape), rows=rows
+            ),
+            expected=gettext("torch.int64 of shape ({rows},)").format(rows=rows),
         )
     said = said.detach()
     if bool((said < 0).any() | (said >= vocabulary).any()):
         raise Wrong(
             NOT_ONE_EACH,
-            seen=f"the token {int(said.max())} of {vocabulary}",
-            expected=f"0 to {vocabulary - 1}",
+            seen=gettext("the token {token} of {vocabulary}").format(
+                token=int(said.max()), vocabulary=vocabulary
+            ),
+            expected=gettext("0 to {last}").format(last=vocabulary - 1),
         )
     return said
 
@@ -942,6 +978,8 @@ def _first(shape: Tensor, count: int) -> Tensor:
 
 def _fits(counts: Tensor, p: Tensor) -> bool:
     """Whether counts (V,) may be draws from p (V,): none where p is 0, and chi-squared no larger than chance allows."""
+    from scipy.stats import chi2
+
     possible = p > 0
     if bool(counts[~possible].any() or (counts[p * counts.sum() >= MISSED] == 0).any()):
         return False
@@ -951,7 +989,7 @@ def _fits(counts: Tensor, p: Tensor) -> bool:
     # Pearson's statistic; few-and-far tokens, expected less than 5 times, are left to the line above
     often = expected >= 5
     distance = ((counts[possible] - expected).square() / expected)[often].sum().item()
-    return distance <= stats.chi2.isf(FALSE_ALARM, max(1, int(often.sum()) - 1))
+    return distance <= chi2.isf(FALSE_ALARM, max(1, int(often.sum()) - 1))
 
 
 def _distribution_ideas(
@@ -1039,7 +1077,12 @@ def _draw_counts(
     )
     drawn = _drawn(said, len(last), vocabulary)
     if not _same(given, ids):
-        raise Wrong(IDS_CHANGED, seen=f"ids of shape {tuple(ids.shape)} are not what they were")
+        raise Wrong(
+            IDS_CHANGED,
+            seen=gettext("ids of shape {shape} are not what they were").format(
+                shape=tuple(ids.shape)
+            ),
+        )
     return drawn
 
 
@@ -1072,9 +1115,11 @@ def _check_draws(
         return
     row = next(r for r, (c, p) in enumerate(zip(counts, expected, strict=True)) if not _fits(c, p))
     often = ", ".join(f"{n / DRAWS:.2f}" for n in counts[row].tolist())
-    shown = f"with {settings} the tokens, likeliest first, came with frequency {often}"
-    wanted = (
-        ", ".join(f"{p:.2f}" for p in expected[row].tolist()) + f", within chance of {DRAWS} draws"
+    shown = gettext(
+        "with {settings} the tokens, likeliest first, came with frequency {often}"
+    ).format(settings=settings, often=often)
+    wanted = gettext("{expected}, within chance of {draws} draws").format(
+        expected=", ".join(f"{p:.2f}" for p in expected[row].tolist()), draws=DRAWS
     )
     if all(len(set(tokens.tolist())) == 1 for tokens in by_row) and any(
         (p > 0).sum() > 1 for p in expected
@@ -1114,7 +1159,6 @@ def _check_best(sample: Callable, settings: _Settings, idea: Misconception) -> N
     """Where the limits leave one token, it comes every time."""
     table, orders = _tables()
     last = torch.arange(len(SHAPES)).repeat(20)
-    shown = f"with {settings} "
     try:
         drawn = _draw_counts(sample, Context(table), last, settings, seed=2, width=2)
     except NotImplementedError:
@@ -1126,7 +1170,9 @@ def _check_best(sample: Callable, settings: _Settings, idea: Misconception) -> N
                 idea = ROWS_MIXED
         raise Wrong(
             idea,
-            seen=f"{shown}your code raised {type(error).__name__}: {str(error)[:120]}",
+            seen=gettext("with {settings} your code raised {error_kind}: {error}").format(
+                settings=settings, error_kind=type(error).__name__, error=str(error)[:120]
+            ),
             expected="the best token",
         ) from None
     wrong = int((drawn != orders[last, 0]).sum())
@@ -1137,7 +1183,9 @@ def _check_best(sample: Callable, settings: _Settings, idea: Misconception) -> N
             idea = ORDER_MIXED
         raise Wrong(
             idea,
-            seen=f"{shown}{wrong} of {len(last)} tokens are not the best of their row",
+            seen=gettext(
+                "with {settings} {wrong} of {count} tokens are not the best of their row"
+            ).format(settings=settings, wrong=wrong, count=len(last)),
             expected="the best token every time",
         )
 
@@ -1205,7 +1253,12 @@ def _(sample: Callable, cases: Sequence[_Settings]) -> None:
         torch.manual_seed(2)
         before = _global_state()
         if draw(_generator(5), settings) != first:
-            raise Wrong(GENERATOR_IGNORED, seen=f"with {settings} the same seed gives other tokens")
+            raise Wrong(
+                GENERATOR_IGNORED,
+                seen=gettext("with {settings} the same seed gives other tokens").format(
+                    settings=settings
+                ),
+            )
         if _global_state() != before:
             raise Wrong(
                 GENERATOR_IGNORED, seen="a global generator has moved", expected="untouched"
@@ -1215,7 +1268,10 @@ def _(sample: Callable, cases: Sequence[_Settings]) -> None:
         if draw(_generator(6), settings) == first or draw(generator, settings) == draw(
             generator, settings
         ):
-            raise Wrong(ALWAYS_THE_SAME, seen=f"the same 60 tokens again with {settings}")
+            raise Wrong(
+                ALWAYS_THE_SAME,
+                seen=gettext("the same 60 tokens again with {settings}").format(settings=settings),
+            )
     for number, case in enumerate(cases):
         temperature, top_k, top_p, shape = case
         _check_draws(
@@ -1306,12 +1362,16 @@ def _check_shifted(shift_right: Callable, labels: Tensor, start: int) -> None:
     said = shift_right(labels.clone(), start)
     if not isinstance(said, Tensor):
         raise Wrong(NOT_A_TENSOR, seen=_short(said), expected="an int64 tensor")
-    shown = f"for labels {labels.tolist()} and start {start}: {_short(said.tolist())}"
+    shown = gettext("for labels {labels} and start {start}: {said}").format(
+        labels=labels.tolist(), start=start, said=_short(said.tolist())
+    )
     expected = [[start, *row[:-1]] for row in labels.tolist()]
     if said.shape != labels.shape:
         raise Wrong(
             LAST_KEPT,
-            seen=f"shape {tuple(said.shape)} for labels of shape {tuple(labels.shape)}",
+            seen=gettext("shape {shape} for labels of shape {labels_shape}").format(
+                shape=tuple(said.shape), labels_shape=tuple(labels.shape)
+            ),
             expected=f"{tuple(labels.shape)}",
         )
     if said.tolist() == expected:
@@ -1370,7 +1430,7 @@ def _(shift_right: Callable, cases: Sequence[tuple[int, int, int]]) -> None:
         if not _same(given, labels):
             raise Wrong(
                 INPUTS_CHANGED,
-                seen=f"the labels became {_short(given.tolist())}",
+                seen=gettext("the labels became {given}").format(given=_short(given.tolist())),
                 expected=f"{labels.tolist()}",
             )
         if not isinstance(said, Tensor):
@@ -1657,16 +1717,28 @@ def _check_score(bleu: Callable, corpus: Corpus) -> None:
     r = sum(pair.closest for pair in corpus.pairs)
     totals = [sum(column) for column in zip(*(_totals(len(x)) for x in candidates), strict=True)]
     expected = _penalty(c, r) * _geometric(_ratios(corpus.matches, totals))
-    shown = (
-        f"for {len(candidates)} candidate(s) of {', '.join(str(len(x)) for x in candidates)} tokens, matches "
-        f"{', '.join(map(str, corpus.matches))} of {', '.join(map(str, totals))}, c = {c}, r = {r}"
+    shown = ngettext(
+        "for {count} candidate of {lengths} tokens, matches {matches} of {totals}, "
+        "c = {c}, r = {r}",
+        "for {count} candidates of {lengths} tokens, matches {matches} of {totals}, "
+        "c = {c}, r = {r}",
+        len(candidates),
+    ).format(
+        count=len(candidates),
+        lengths=", ".join(str(len(x)) for x in candidates),
+        matches=", ".join(map(str, corpus.matches)),
+        totals=", ".join(map(str, totals)),
+        c=c,
+        r=r,
     )
     try:
         said = bleu(copy.deepcopy(candidates), copy.deepcopy(references))
     except (ZeroDivisionError, ValueError) as error:
         if expected > 0:
             raise
-        seen = f"your code raised {type(error).__name__}: {error}; {shown}"
+        seen = gettext("your code raised {error_kind}: {error}; {shown}").format(
+            error_kind=type(error).__name__, error=error, shown=shown
+        )
         raise Wrong(ZERO_FAILS, seen=seen, expected="0") from None
     try:
         seen = float(said)
@@ -2009,17 +2081,24 @@ class _Asked:
     def __call__(self, prefix: Any) -> dict:
         self.calls += 1
         if self.calls > 600:  # the largest tree has 40 nodes
-            self._refuse(NEVER_ENDS, f"{self.calls} calls")
+            self._refuse(NEVER_ENDS, gettext("{count} calls").format(count=self.calls))
         if not isinstance(prefix, tuple):
             self._refuse(
-                PREFIX_NOT_A_TUPLE, f"step({_short(prefix)})", f"a tuple such as {self.start}"
+                PREFIX_NOT_A_TUPLE,
+                f"step({_short(prefix)})",
+                gettext("a tuple such as {start}").format(start=self.start),
             )
         if prefix[: len(self.start)] != self.start:
             self._refuse(
-                WITHOUT_START, f"step({prefix})", f"a prefix that begins with {self.start}"
+                WITHOUT_START,
+                f"step({prefix})",
+                gettext("a prefix that begins with {start}").format(start=self.start),
             )
         if prefix not in self.nodes:
-            self._refuse(WRONG_PATH, f"step({prefix}), which `step` never led to")
+            self._refuse(
+                WRONG_PATH,
+                gettext("step({prefix}), which `step` never led to").format(prefix=prefix),
+            )
         return dict(self.nodes[prefix])
 
     def score(self, prefix: tuple, penalty: float) -> float:
@@ -2051,15 +2130,24 @@ def _found(beam_search: Callable, asked: _Asked, width: int, penalty: float) -> 
         return said
     if asked.start + said in asked.nodes:
         raise Wrong(
-            WITHOUT_START, seen=_short(said), expected=f"a tuple that begins with {asked.start}"
+            WITHOUT_START,
+            seen=_short(said),
+            expected=gettext("a tuple that begins with {start}").format(start=asked.start),
         )
     raise Wrong(NOT_THE_TUPLE, seen=_short(said), expected="one of the finished hypotheses")
 
 
 def _say(asked: _Asked, prefix: tuple, penalty: float) -> str:
-    return (
-        f"{prefix}: sum {asked.sums[prefix]:.3f}, {len(prefix) - len(asked.start)} token(s) after the start, "
-        f"score {asked.score(prefix, penalty):.3f}"
+    count = len(prefix) - len(asked.start)
+    return ngettext(
+        "{prefix}: sum {sum:.3f}, {count} token after the start, score {score:.3f}",
+        "{prefix}: sum {sum:.3f}, {count} tokens after the start, score {score:.3f}",
+        count,
+    ).format(
+        prefix=prefix,
+        sum=asked.sums[prefix],
+        count=count,
+        score=asked.score(prefix, penalty),
     )
 
 
@@ -2076,8 +2164,9 @@ def _check_search(beam_search: Callable, search: Search, start: tuple) -> None:
     idea = search.instead.get(asked.letters[said], WRONG_PATH)
     raise Wrong(
         idea,
-        seen=f"width {search.width}, length_penalty {search.penalty}: "
-        + _say(asked, said, search.penalty),
+        seen=gettext("width {width}, length_penalty {penalty}: {said}").format(
+            width=search.width, penalty=search.penalty, said=_say(asked, said, search.penalty)
+        ),
         expected=_say(asked, by_letters[search.right], search.penalty),
     )
 
@@ -2137,7 +2226,9 @@ def _(beam_search: Callable, cases: Sequence[Search]) -> None:
         if said != best:
             raise Wrong(
                 WRONG_PATH,
-                seen=f"width 1000, length_penalty {penalty}: " + _say(asked, said, penalty),
+                seen=gettext("width 1000, length_penalty {penalty}: {said}").format(
+                    penalty=penalty, said=_say(asked, said, penalty)
+                ),
                 expected=_say(asked, best, penalty),
             )
         greedy = asked.start
@@ -2147,7 +2238,9 @@ def _(beam_search: Callable, cases: Sequence[Search]) -> None:
         if said != greedy:
             raise Wrong(
                 KEPT_TOO_MANY,
-                seen=f"width 1, length_penalty {penalty}: " + _say(asked, said, penalty),
+                seen=gettext("width 1, length_penalty {penalty}: {said}").format(
+                    penalty=penalty, said=_say(asked, said, penalty)
+                ),
                 expected=_say(asked, greedy, penalty),
             )
     for number, search in enumerate(cases):

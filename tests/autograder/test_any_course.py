@@ -982,7 +982,7 @@ DIFFER: dict[str, dict[int, str]] = {
 
 @pytest.fixture(scope="module")
 def plainly() -> Iterator[Callable[..., list[float]]]:
-    """Runs cells in one fresh interpreter; gives the points of those that are tests."""
+    """Runs cells in one fresh interpreter, once; gives the points of those that are tests."""
     script = Path(__file__).with_name("one_interpreter.py")
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "TMPDIR": folder, "OMP_NUM_THREADS": "1", "IPYTHONDIR": f"{folder}/ipython"}
@@ -996,7 +996,8 @@ def plainly() -> Iterator[Callable[..., list[float]]]:
         assert process.stdin and process.stdout
         asks, answers = process.stdin, process.stdout
 
-        def run(cells: list[str], first_test: int) -> list[float]:
+        @functools.cache
+        def run(*cells: str, first_test: int) -> list[float]:
             print(json.dumps([cells, first_test]), file=asks, flush=True)
             return list(json.loads(answers.readline()))
 
@@ -1027,7 +1028,7 @@ def compared(
             path = tmp_path_factory.mktemp("submitted") / "work.ipynb"
             right = [("right", answer) for answer in (case.solution, *case.right)]
             for kind, answer in [*right, *(("wrong", answer) for answer in case.wrong)]:
-                stock = plainly([case.setup, answer, *case.tests], 2)
+                stock = plainly(case.setup, answer, *case.tests, first_test=2)
                 nbformat.write(cells.notebook(*first, cells.solution("answer", answer), *tests), path)
                 limits = Limits(cell_seconds=10, submission_seconds=60)
                 report = grade_notebook(source, path, files=shipped, process=process, limits=limits, isolate=False)
@@ -1064,7 +1065,9 @@ def test_any_test_cell_scores_what_it_scores_in_one_interpreter(
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_the_cases_tell_right_from_wrong(case: Case, plainly: Callable[..., list[float]]) -> None:
-    full = plainly([case.setup, case.solution, *case.tests], 2)
+    full = plainly(case.setup, case.solution, *case.tests, first_test=2)
     assert full == [1.0] * len(case.tests), "a test that its own solution fails"
     for answer in case.wrong:
-        assert sum(plainly([case.setup, answer, *case.tests], 2)) < sum(full), f"a wrong answer that passes:\n{answer}"
+        assert sum(plainly(case.setup, answer, *case.tests, first_test=2)) < sum(full), (
+            f"a wrong answer that passes:\n{answer}"
+        )

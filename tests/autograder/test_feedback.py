@@ -1,7 +1,6 @@
 """What learners get back, and what graders open: verdicts, no hidden test, and nothing that runs or loads."""
 
 import base64
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +18,6 @@ from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 from autograder.submission import with_checksums
 from autograder.verdict import CHECK_MIME, State, Verdict
-
-sys.path.insert(0, str(Path(__file__).parent))
 from browser import chromium, opened
 
 Attempt = Callable[..., Report]

@@ -46,6 +46,15 @@ def test_files_come_along_but_no_notebooks(warm: Warm, square: NotebookNode, tmp
         autograder.grade(square, path, files=files / "numbers.txt", isolate=False, process=warm)
 
 
+def test_the_learners_own_files_are_theirs(warm: Warm, square: NotebookNode, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def squared(x):\n    return x * x")
+    path = submitted(tmp_path, square, "from mine import squared\ndef square(x):\n    return squared(x)")
+    extra = {"mine.py": str(tmp_path / "mine.py")}
+    report = autograder.grade(square, path, extra=extra, isolate=False, process=warm)
+    assert report.points == 1
+    assert autograder.grade(square, path, isolate=False, process=warm).points == 0
+
+
 def test_the_limits_are_those_that_were_said(warm: Warm, square: NotebookNode, tmp_path: Path) -> None:
     path = submitted(tmp_path, square, "while True: pass")
     report = autograder.grade(square, path, limits=autograder.Limits(cell_seconds=0.5), isolate=False, process=warm)

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +20,6 @@ from autograder.cli import main
 from autograder.report import data
 from autograder.report.page import page
 from autograder.verdict import State, Verdict
-
-sys.path.insert(0, str(Path(__file__).parent))
 from report_course import NAMES, _verdicts, make_course, submit
 
 

@@ -1,7 +1,6 @@
 """The report's page in a real Chromium: nothing runs, nothing is loaded, nothing sticks out."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +12,6 @@ from click.testing import CliRunner
 from autograder.cli import main
 from autograder.report import data, page
 from autograder.verdict import State, Verdict
-
-sys.path.insert(0, str(Path(__file__).parent))
 from browser import chromium, opened
 from report_course import NAMES, make_course, submit
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import inspect
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from course import cli, paths
-from course.workspace import RECORD, WorkspaceError, prepare
+from course import catalogue, cli, paths
+from course.learner import progress
+from course.learner.workspace import prepare
 
 LESSON = "01-halving"
 TEXT = """\
@@ -113,10 +119,12 @@ def test_lab_copies_and_starts_jupyterlab(course: Path, tmp_path: Path, monkeypa
     run("release")
     started: list[tuple[list[str], Path]] = []
     monkeypatch.setattr(cli, "_become", lambda command, folder: started.append((command, folder)))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "of-the-learner")
     folder = tmp_path / "my lessons"
     result = run("lab", str(folder), "--no-browser")
     assert result.exit_code == 0, result.output
     assert started == [([sys.executable, "-m", "jupyterlab", "--no-browser"], folder)]
+    assert os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep) == ["of-the-learner", str(paths.jupyter_settings())]
     assert (folder / LESSON / f"{LESSON}.ipynb").is_file()
     monkeypatch.chdir(tmp_path)
     run("lab")
@@ -135,79 +143,132 @@ def test_jupyterlab_is_there_to_start(tmp_path: Path) -> None:
     assert "not reached" not in done.stdout
 
 
-# --- the learner's copy -------------------------------------------------------------------------------------
+ENDS_IN_ORDER = """
+import sys, time
+try:
+    print("begun", flush=True)
+    sys.stdin.read()
+except KeyboardInterrupt:
+    time.sleep(0.6)  # subprocess.call would kill it after 0.25 s
+    print("in order", flush=True)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its Ctrl-C cannot be sent to a group without this one")
+def test_a_child_ends_in_its_own_way() -> None:
+    """As Windows has it, where both get a Ctrl-C."""
+    code = "import sys; from course.cli import _as_child; "
+    code += f"sys.exit(_as_child([sys.executable, '-c', {ENDS_IN_ORDER!r}]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read() == "in order\n"
+        assert process.wait() == 7
+
+
+# --- a learner's copy ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> Path:
-    release = tmp_path / "course" / "release"
-    (release / LESSON / "__pycache__").mkdir(parents=True)
-    (release / LESSON / "__pycache__" / "x.pyc").write_text("compiled")
-    (release / LESSON / f"{LESSON}.ipynb").write_text("exercises, first edition")
-    (release / LESSON / "halving_checks.py").write_text("checks, first edition")
-    return release
+def mine(tmp_path: Path) -> Path:
+    """A learner's copy of the real lessons."""
+    prepare(tmp_path / "mine")
+    return tmp_path / "mine"
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.rglob("*") if path.is_file() and path.name != RECORD}
+def answer(notebook: Path, grade_id: str, text: str) -> None:
+    made = nbformat.read(notebook, as_version=4)
+    (cell,) = (cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
+    cell.source = text
+    nbformat.write(made, notebook)
 
 
-def test_a_learners_work_is_never_overwritten(given: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    assert prepare(mine, given) == []
-    assert contents(mine) == {
-        f"{LESSON}.ipynb": "exercises, first edition",
-        "halving_checks.py": "checks, first edition",
-    }
-    (mine / LESSON / f"{LESSON}.ipynb").write_text("solved")
-    (mine / LESSON / "notes.txt").write_text("mine")
-    assert prepare(mine, given) == []
-    (given / LESSON / f"{LESSON}.ipynb").write_text("exercises, second edition")
-    (given / LESSON / "halving_checks.py").write_text("checks, second edition")
-    said = prepare(mine, given)
-    assert len(said) == 2
-    assert said[0].startswith(f"{LESSON}/{LESSON}.ipynb is as you left it")
-    assert said[1] == f"{LESSON}/halving_checks.py was brought up to date; you had not changed it."
-    expected = {f"{LESSON}.ipynb": "solved", "notes.txt": "mine", "halving_checks.py": "checks, second edition"}
-    assert contents(mine) == expected
-    assert prepare(mine, given) == []
-    assert contents(mine) == expected
-    (mine / LESSON / f"{LESSON}.ipynb").rename(mine / LESSON / "old.ipynb")
-    prepare(mine, given)
-    assert contents(mine)[f"{LESSON}.ipynb"] == "exercises, second edition"
-    assert contents(mine)["old.ipynb"] == "solved"
+def test_reset(mine: Path) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "def freeze(model, except_for): pass")
+    result = run("reset", "freezing", "4.1", "--yes", "--folder", str(mine / "04-freezing"))
+    assert result.exit_code == 0, result.output
+    (kept,) = (mine / "04-freezing" / "kept").iterdir()
+    assert kept.read_text(encoding="utf-8") == "def freeze(model, except_for): pass\n"
+    assert result.stdout.splitlines()[:2] == [
+        "freeze is as you were given it.",
+        f"What you had written is kept as {kept}.",
+    ]
+    assert run("reset", "4", "freeze", "--yes", "--folder", str(mine)).stdout == "freeze is as you were given it.\n"
+    assert progress.load().latest == "04-freezing"
 
 
-@pytest.mark.parametrize("record", [None, "{", "[]"])
-def test_without_a_record_every_file_is_the_learners(given: Path, tmp_path: Path, record: str | None) -> None:
-    mine = tmp_path / "mine"
-    (mine / LESSON).mkdir(parents=True)
-    (mine / LESSON / f"{LESSON}.ipynb").write_text("solved")
-    if record is not None:
-        (mine / RECORD).write_text(record)
-    said = prepare(mine, given)
-    assert [sentence.split(" ")[0] for sentence in said] == [f"{LESSON}/{LESSON}.ipynb"]
-    assert contents(mine)[f"{LESSON}.ipynb"] == "solved"
-    assert contents(mine)["halving_checks.py"] == "checks, first edition"
+def test_reset_asks_on_a_terminal(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "solved")
+    before = notebook.read_bytes()
+    monkeypatch.setattr(cli.workspace, "_in_a_terminal", lambda: True)
+    result = CliRunner().invoke(cli.main, ["reset", "4", "--folder", str(mine)], input="n\n")
+    assert result.exit_code == 1 and "Put 04-freezing back as you were given it?" in result.stdout
+    assert notebook.read_bytes() == before
+    assert CliRunner().invoke(cli.main, ["reset", "4", "--folder", str(mine), "--yes"], input="").exit_code == 0
+    assert notebook.read_bytes() != before
 
 
-def test_the_courses_own_folders_are_no_place_to_work(given: Path) -> None:
-    for folder in (given, given / LESSON, given.parent / "source" / "x"):
-        with pytest.raises(WorkspaceError, match="Choose another folder"):
-            prepare(folder, given)
+def test_reset_where_nobody_can_be_asked_wants_a_yes(mine: Path) -> None:
+    notebook = mine / "04-freezing" / "04-freezing.ipynb"
+    answer(notebook, "freeze", "solved")
+    before = notebook.read_bytes()
+    result = run("reset", "4", "--folder", str(mine))
+    assert result.exit_code == 2 and "say --yes" in result.stderr and notebook.read_bytes() == before
 
 
-def test_an_installation_without_lessons(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="nothing to open"):
-        prepare(tmp_path / "mine", tmp_path / "release")
-    assert not (tmp_path / "mine").exists()
+def test_what_cannot_be_reset_is_said(mine: Path, tmp_path: Path) -> None:
+    for words, said in (
+        (["4", "sgd_step"], "sgd_step is an exercise of lesson 01-training-loop."),
+        (["nonsense"], "There is no lesson nonsense."),
+        (["4", "nonsense"], "There is no exercise nonsense."),
+    ):
+        result = run("reset", *words, "--folder", str(mine))
+        assert result.exit_code == 2 and said in result.stderr
+    result = run("reset", "4", "--yes", "--folder", str(tmp_path))
+    assert result.exit_code == 1 and f"made in {tmp_path.resolve()} or above it" in result.stderr
+
+
+def test_submit(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(mine.parent / "home"))
+    monkeypatch.chdir(mine)
+    assert run("submit").stderr.startswith("Error: Which lesson?")
+    answer(mine / "04-freezing" / "04-freezing.ipynb", "freeze", "def freeze(model, except_for): pass")
+    progress.record("check", "freeze")
+    result = run("submit", "--student", "ada")
+    assert result.exit_code == 0, result.output
+    (archive,) = (mine / "submissions").glob("*_04-freezing_ada.zip")
+    assert result.stdout.startswith("04-freezing is packed, as of 20") and str(archive) in result.stdout
+    assert "Not solved yet: trainable_report, train_mode_keep_frozen_bn, build_optimizer, unfreeze_to." in result.stdout
+    monkeypatch.chdir(mine / "01-training-loop")
+    result = run("submit", "--json", "--archive")
+    made = json.loads(result.stdout)
+    assert made["lesson"] == "01-training-loop" and made["archive"]["name"].endswith("_01-training-loop.zip")
+    assert run("submit", "--student", "../ada").stderr.startswith("Error: '../ada' cannot be part of a file's name")
+
+
+def test_a_receipt_goes_through_any_pipe(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(mine.parent / "home"))
+    (mine / "04-freezing" / "Lösung.txt").write_text("x")
+    result = CliRunner(charset="ascii").invoke(cli.main, ["submit", "4", "--json", "--folder", str(mine)])
+    assert result.exit_code == 0, result.output
+    assert "04-freezing/Lösung.txt" in [file["name"] for file in json.loads(result.stdout)["files"]]
 
 
 # --- where the lessons lie ----------------------------------------------------------------------------------
 
 
 def test_paths_in_a_checkout() -> None:
-    assert paths.source() == Path(cli.__file__).resolve().parents[1] / "source"
+    assert paths.source() == Path(paths.__file__).resolve().parents[1] / "source"
     assert paths.nbgrader_config().is_file()
     assert paths.release().parent == paths.home()
 
@@ -217,3 +278,90 @@ def test_paths_in_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
     (package / "lessons").mkdir(parents=True)
     monkeypatch.setattr(paths, "__file__", str(package / "paths.py"))
     assert paths.source() == package / "lessons" / "source"
+
+
+# --- help, completion, errors -------------------------------------------------------------------------------
+
+
+def test_every_command_has_a_line_and_an_example() -> None:
+    for name, command in cli.main.commands.items():
+        text = inspect.cleandoc(command.help or "")
+        line = text.partition("\n")[0]
+        assert len(line) < 60 and line.endswith("."), f"{name}: `course --help` has no room for {line}"
+        assert f"\n  course {name}" in text, f"{name} shows no example"
+
+
+def test_help_says_what_the_exit_codes_mean() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.split("Exit codes")[1].splitlines()[1:] if line] == [
+        "0",
+        "1",
+        "2",
+    ]
+    assert "..." not in result.stdout.split("Commands:")[1], "a line that is cut"
+    assert run("no-such-command").exit_code == 2
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"Fine-tuning from Zero {importlib.metadata.version('finetuning-from-zero')}\n"
+
+
+def completed(*words: str) -> list[str]:
+    """What a shell offers for the last of these words."""
+    found = ShellComplete(cli.main, {}, "course", "_COURSE_COMPLETE").get_completions(list(words[:-1]), words[-1])
+    return [item.value for item in found]
+
+
+def test_lessons_and_exercises_are_completed() -> None:
+    names = [lesson.name for lesson in catalogue.lessons()]
+    assert completed("check", "") == names
+    assert completed("check", "04") == completed("check", "4") == completed("check", "freezing") == ["04-freezing"]
+    assert completed("check", "nothing") == []
+    assert completed("check", "4", "") == [one.name for one in catalogue.find_lesson("4").exercises]
+    assert completed("check", "04-freezing", "f") == ["freeze"]
+    assert completed("completion", "z") == ["zsh"]
+    assert {"check", "completion"} <= set(completed("c"))
+
+
+def test_completing_imports_nothing_heavy() -> None:
+    code = "import sys, course.cli as c; from click.shell_completion import ShellComplete as S; "
+    code += "print(len(S(c.main, {}, 'course', 'X').get_completions(['check', '4'], '')), "
+    code += "{'torch', 'numpy', 'rich', 'IPython', 'nbformat', 'sqlite3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "5 set()"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_and_how_to_install_it(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert f"_COURSE_COMPLETE={shell}_complete" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith(f"# To install it: course completion {shell} > ~/.")
+    assert result.stdout.startswith("#compdef course") == (shell == "zsh"), "zsh looks for it in the first line"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes(tmp_path: Path) -> None:
+    script = run("completion", "bash").stdout
+    (tmp_path / "course").write_text(f'#!/bin/sh\nexec {sys.executable} -m course.cli "$@"\n')
+    (tmp_path / "course").chmod(0o755)
+    (tmp_path / "script").write_text(
+        f"{script}\nCOMP_WORDS=(course check 04 unf) COMP_CWORD=3\n_course_completion course\n"
+    )
+    (tmp_path / "script").write_text((tmp_path / "script").read_text() + 'echo "${COMPREPLY[@]}"\n')
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", tmp_path / "script"], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == "unfreeze_to\n", done.stderr
+
+
+def test_what_the_system_refuses_is_a_sentence(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    monkeypatch.setattr("course.release.lesson_names", refuse)
+    result = run("release")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The system refused. Permission denied: /somewhere\n"

@@ -1,4 +1,5 @@
 from collections import OrderedDict
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -169,3 +170,12 @@ def test_a_notebook_keeps_one_line_of_text_as_its_bar(monkeypatch):
     assert list(training.NotebookBar(range(3), desc="counting")) == [0, 1, 2]
     assert shown[-1].startswith("counting: 100%")
     assert "3/3" in shown[-1]
+
+
+def test_the_bar_of_a_notebook_says_how_much_time_is_left(monkeypatch):
+    monkeypatch.setattr(training, "display", lambda *_, **__: SimpleNamespace(update=lambda *_, **__: None))
+    bar = training.NotebookBar(range(4), desc="seeds", initial=1)
+    bar.start_t -= 20  # as if it had begun 20 seconds ago
+    bar.update(1)
+    said = str(bar)
+    assert "2/4" in said and "00:20 gone, 00:40 left" in said and len(said) <= 70

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from course import scale
+from course import scale, widgets
 from course.widgets import boxes as widget
 
 IMAGE = torch.full((1, 40, 50), 90, dtype=torch.uint8)
@@ -32,6 +33,27 @@ def test_the_slider_asks_again_when_it_moves() -> None:
     knobs.update()
     knobs.children[0].value = 0.25
     assert asked[-1] == 0.25
+
+
+def test_the_fixed_figure_is_shown_and_closed_before_the_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[object, list[int]]] = []
+    monkeypatch.delenv(scale.SCALE_VARIABLE, raising=False)
+    monkeypatch.setattr(scale, "interactive", lambda: True)
+    monkeypatch.setattr(widgets, "display", lambda what: shown.append((what, plt.get_fignums())))
+    plt.close("all")
+    figure = widgets.with_widget(plt.figure, lambda: "the widget")
+    (first, _), (words, _), (last, still_open) = shown
+    assert (first, last, still_open) == (figure, "the widget", [])
+    assert "stays as it is" in words.data
+
+
+def test_rates_are_round_numbers_and_the_one_to_begin_with() -> None:
+    slider = widgets.rate_slider(0.03, "rate")
+    assert slider.value == 0.03 and slider.description == "rate"
+    names = [name for name, _rate in slider.options]
+    assert names[:4] == ["0.0001", "0.0002", "0.0005", "0.001"] and names[-1] == "10"
+    assert names[names.index("0.02") :][:3] == ["0.02", "0.03", "0.05"]
+    assert len(widgets.rate_slider(0.05, "rate").options) == len(names) - 1
 
 
 def test_nothing_is_drawn_while_a_notebook_is_graded(monkeypatch: pytest.MonkeyPatch) -> None:

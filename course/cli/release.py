@@ -1,9 +1,7 @@
-"""`course`: the command line of the course."""
+"""`course release`, which is for instructors and speaks English."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,42 +10,7 @@ import click
 from course import paths
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Fine-tuning from Zero: open the lessons, check your work, release what you edit."""
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[FOLDER] [OPTIONS OF JUPYTERLAB]")
-def lab(options: tuple[str, ...]) -> None:
-    """Open the lessons in JupyterLab, in FOLDER (finetuning-from-zero unless you name another).
-
-    The first time, the lessons are copied there. What you write stays as you left it, whenever you run this
-    again. Further options go to JupyterLab: course lab my-lessons --no-browser
-    """
-    from course.workspace import WorkspaceError, prepare
-
-    named = bool(options) and not options[0].startswith("-")
-    folder = Path(options[0] if named else "finetuning-from-zero")
-    try:
-        said = prepare(folder)
-    except (WorkspaceError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    for sentence in said:
-        click.echo(sentence)
-    click.echo(f"The lessons are in {folder}.")
-    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
-
-
-def _become(command: list[str], folder: Path) -> None:
-    """Go on as `command`. Windows has no such thing: there it runs as a child, and its end is this one's."""
-    os.chdir(folder)
-    if os.name == "nt":
-        sys.exit(subprocess.call(command))
-    os.execv(command[0], command)
-
-
-@main.command()
+@click.command()
 @click.option("--lesson", "lessons", multiple=True, metavar="NAME", help="Only this lesson; may be repeated.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 and name what differs, if anything does.")
 @click.option(
@@ -56,8 +19,22 @@ def _become(command: list[str], folder: Path) -> None:
     metavar="DIRECTORY",
     help="Make DIRECTORY an nbgrader course directory with these lessons, and leave release/ alone.",
 )
-def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
-    """Make release/, what learners get, from source/, what instructors edit."""
+@click.option(
+    "--package",
+    metavar="ADDRESS",
+    help="Where notebooks that are opened elsewhere, in Colab for instance, get the course: what pip install takes.",
+)
+def release(lessons: tuple[str, ...], check: bool, into: Path | None, package: str | None) -> None:
+    """For instructors: make release/ from source/.
+
+    release/ is what learners get, source/ what you edit. Only release/ is written; with --check nothing is, and with
+    --into only DIRECTORY.
+
+    \b
+      course release
+      course release --check
+      course release --into my-course
+    """
     if check and into is not None:
         raise click.UsageError("--check compares release/ with source/; it has nothing to say about --into.")
     from course.release import Built, ReleaseError, build, lesson_names, out_of_step, setup_course, sync
@@ -85,10 +62,12 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
             elif out_of_step(source_dir / name):
                 stale.append(source_dir / name / f"{name}.py")
         if into is not None:
-            setup_course(into, names)
+            setup_course(into, names, package=package)
             click.echo(f"{into} is an nbgrader course directory with {', '.join(names)}.")
             return
-        changed = stale + build(source_dir, release_dir, lessons or None, write=not check, on_lesson=say)
+        changed = stale + build(
+            source_dir, release_dir, lessons or None, package=package, write=not check, on_lesson=say
+        )
     except ReleaseError as error:
         raise click.ClickException(str(error)) from error
     for path in changed:
@@ -96,7 +75,3 @@ def release(lessons: tuple[str, ...], check: bool, into: Path | None) -> None:
     if check and changed:
         click.echo("release/ is not what source/ gives. Run `course release`, and commit what it changes.", err=True)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
