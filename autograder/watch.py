@@ -58,9 +58,9 @@ class Watch:
         files = _memory_files(pids)
         if sum(map(_taken, pids)) + files - self._came_with <= most:
             return False
-        shares = [_share(pid) for pid in pids]  # what forks have in common counts once: it takes longer to say
-        known = [share for share in shares if share is not None]
-        return len(known) < len(shares) or sum(known) + files > most
+        # What forks have in common counts once, which takes longer to say. It is asked twice: when one of them ends
+        # meanwhile, its part falls to the others, and is counted with it and with them.
+        return all(sum(map(_share, pids)) + files > most for _ in range(2))
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -77,10 +77,9 @@ def _taken(pid: int) -> int:
     return sum(_fields(f"/proc/{pid}/status", ("RssAnon", "RssShmem")) or ())
 
 
-def _share(pid: int) -> int | None:
-    """Bytes of memory that a process has, what is shared divided by those who share it; None where none may know."""
-    found = _fields(f"/proc/{pid}/smaps_rollup", ("Pss_Anon", "Pss_Shmem"))
-    return sum(found) if found else None
+def _share(pid: int) -> int:
+    """Bytes of memory that a process has, what is shared divided by those who share it, where one may know that."""
+    return sum(_fields(f"/proc/{pid}/smaps_rollup", ("Pss_Anon", "Pss_Shmem"))) or _taken(pid)
 
 
 def _fields(path: str, names: tuple[str, ...]) -> list[int]:

@@ -109,8 +109,9 @@ def test_memory_of_several_processes_is_bounded_together(isolated: None, attempt
 
 
 @root
-def test_what_forks_have_in_common_counts_once(isolated: None, attempt: Attempt) -> None:
-    answer = """
+@pytest.mark.parametrize("ended", [0, 1], ids=["running", "one has ended"])
+def test_what_forks_have_in_common_counts_once(isolated: None, attempt: Attempt, ended: int) -> None:
+    answer = f"""
 import os, time
 held = bytearray(os.urandom(1 << 20)) * 200
 def f():
@@ -120,8 +121,10 @@ def f():
             os.close(tell)
             os.read(told, 1)
             os._exit(held[0] > 255)
+    for told, tell in gates[:{ended}]:
+        os.write(tell, b'x')
     time.sleep(1.5)
-    for told, tell in gates:
+    for told, tell in gates[{ended}:]:
         os.write(tell, b'x')
     return 1 + sum(os.wait()[1] for _ in gates)
 """
