@@ -34,11 +34,13 @@ class Pair:
         self._limits = limits
         self._isolated = place.isolate
         self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
-        self._judges_files = Path(self._folder.name, "judge")
-        shutil.copytree(judges_files or place.files, self._judges_files)
+        self._judges_files = Path(self._folder.name)
         if not place.isolate:  # shut-in code has its own copy inside
+            self._judges_files = Path(self._folder.name, "judge")
             shutil.copytree(place.files, Path(self._folder.name, "sandbox"))
             place = Place(Path(self._folder.name, "sandbox"), isolate=False)
+        shutil.copytree(judges_files or place.files, self._judges_files, dirs_exist_ok=True)
+        Path(self._folder.name).chmod(0o700)  # which the copy made as open as what it copied
         self._processes: list[Process] = []
         ours, judges = socket.socketpair()
         asks, answers = socket.socketpair()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import math
 import os
 import platform
@@ -61,6 +62,12 @@ class Visible:
     files: Path
     readable: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+
+
+def prepare(readable: tuple[str, ...], hidden: tuple[str, ...]) -> None:
+    """Works out once, in the process that forks, what is the same for all that are shut in with these paths."""
+    _order(readable, hidden)
+    seccomp.program(platform.machine())
 
 
 def fork() -> int:
@@ -183,11 +190,16 @@ def layers(readable: Iterable[str], hidden: Iterable[str]) -> dict[str, bool]:
     return kept
 
 
+@functools.cache
+def _order(readable: tuple[str, ...], hidden: tuple[str, ...]) -> dict[str, bool]:
+    """:func:`layers`, with the grader's own folder among the hidden ones."""
+    return layers(readable, [*hidden, str(Path(__file__).resolve().parents[1])])
+
+
 def _new_root(visible: Visible, limits: Limits, user: int | None) -> list[str]:
     """Changes to a root of its own, and into the scratch folder there. Gives the paths that it shows, to be read."""
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
-    grader = str(Path(__file__).resolve().parents[1])
-    order = layers(visible.readable, [*visible.hidden, grader])
+    order = _order(visible.readable, visible.hidden)
     # Opened before the first mount, which may hide their paths.
     opened = {path: os.open(path, os.O_PATH) for path, shown in order.items() if shown or os.path.exists(path)}
     devices = {f"/dev/{name}": os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
