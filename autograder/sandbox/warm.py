@@ -130,7 +130,9 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
                 importlib.import_module(late)
     from autograder.judge.rehearsal import rehearse
 
-    ready = _Ready(tuple(isolation.readable()), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell())
+    ready = _Ready(
+        tuple(isolation.readable()), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell()
+    )
     rehearse(ready.shell)
     gc.collect()
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
