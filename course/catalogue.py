@@ -144,7 +144,10 @@ def hints(exercise: Exercise) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> Lesson:
-    """The lesson of a released notebook. An exercise is a heading, then its cell, then its test."""
+    """The lesson of a released notebook. An exercise is a heading, then its cell, then its test, which calls its check.
+
+    Other tests, which an instructor may have added, are no exercises: they have no check to speak to a learner.
+    """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     title = ""
     found: list[Exercise] = []
@@ -165,6 +168,9 @@ def _read(path: Path) -> Lesson:
         elif meta.get("solution"):
             asked["cell"] = meta["grade_id"]
         elif meta.get("grade"):
-            (name,) = re.findall(r"^check_(\w+)\(", text, re.MULTILINE)
-            found.append(Exercise(name, path.parent.name, points=meta["points"], test=meta["grade_id"], **asked))
+            called = re.findall(r"^check_(\w+)\(", text, re.MULTILINE)
+            if len(called) == 1 and asked.keys() >= {"number", "cell"}:
+                found.append(
+                    Exercise(called[0], path.parent.name, points=meta["points"], test=meta["grade_id"], **asked)
+                )
     return Lesson(path.parent.name, title, tuple(found))

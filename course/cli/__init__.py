@@ -49,7 +49,7 @@ def main(context: click.Context, no_color: bool) -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[FOLDER] [OPTIONS OF JUPYTERLAB]")
 def lab(options: tuple[str, ...]) -> None:
-    """Open the lessons in JupyterLab.
+    """Open the lessons in JupyterLab, at the one to go on with.
 
     They are in FOLDER, finetuning-from-zero unless you name another. The first time, the lessons are copied there.
     What you write stays as you left it, whenever you run this again: a newer edition of a lesson is put around your
@@ -75,7 +75,16 @@ def lab(options: tuple[str, ...]) -> None:
     click.echo(_("The lessons are in {folder}.").format(folder=folder))
     settings = [os.environ.get("JUPYTER_CONFIG_PATH"), str(paths.jupyter_settings())]  # the learner's own come first
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, settings))
-    _become([sys.executable, "-m", "jupyterlab", *options[named:]], folder)
+    _become([sys.executable, "-m", "jupyterlab", *_opening(folder), *options[named:]], folder)
+
+
+def _opening(folder: Path) -> list[str]:
+    """What has JupyterLab open the lesson to go on with; nothing where there is none, or it is not in its place."""
+    from course.learner.progress import load
+
+    following = load().next()
+    notebook = following and f"{following.lesson}/{following.lesson}.ipynb"
+    return [f"--LabApp.default_url=/lab/tree/{notebook}"] if notebook and (folder / notebook).is_file() else []
 
 
 def _become(command: list[str], folder: Path) -> None:

@@ -4,8 +4,11 @@ import importlib
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 
 from course import catalogue, paths, release
 
@@ -20,6 +23,20 @@ def test_it_has_every_exercise_of_the_source() -> None:
             assert exercise.cell == cell.metadata.nbgrader.grade_id
             assert f"def {exercise.name}(" in cell.source
     assert [lesson.name for lesson in catalogue.lessons()] == release.lesson_names(paths.source())
+
+
+def test_a_test_that_calls_no_check_is_no_exercise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = paths.release() / "04-freezing" / "04-freezing.ipynb"
+    notebook = nbformat.read(released, as_version=4)
+    graded = {"grade": True, "locked": True, "solution": False, "points": 1, "schema_version": 3}
+    for place, name in ((0, "before"), (len(notebook.cells), "after")):
+        cell = new_code_cell("assert True", metadata={"nbgrader": graded | {"grade_id": name}})
+        notebook.cells.insert(place, cell)
+    (tmp_path / "04-freezing").mkdir()
+    nbformat.write(notebook, tmp_path / "04-freezing" / released.name)
+    exercises = catalogue.find_lesson("4").exercises
+    monkeypatch.setattr(paths, "release", lambda: tmp_path)
+    assert catalogue.find_lesson("4").exercises == exercises
 
 
 def test_each_says_how_hard_it_is_and_how_long_it_takes() -> None:

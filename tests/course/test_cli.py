@@ -25,9 +25,17 @@ LESSON = "01-halving"
 TEXT = """\
 # %% [markdown]
 # # Halving
+#
+# ### Exercise 1: Halve a number
+
+# %% nbgrader={"grade": false, "grade_id": "halve", "locked": false, "schema_version": 3, "solution": true}
+def halve(x):
+    ### BEGIN SOLUTION
+    return x / 2
+    ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "x", "locked": true, "points": 2.5, "schema_version": 3, "solution": false}
-print("checked")
+check_halve(halve)
 """
 
 
@@ -123,16 +131,20 @@ def test_lab_copies_and_starts_jupyterlab(course: Path, tmp_path: Path, monkeypa
     folder = tmp_path / "my lessons"
     result = run("lab", str(folder), "--no-browser")
     assert result.exit_code == 0, result.output
-    assert started == [([sys.executable, "-m", "jupyterlab", "--no-browser"], folder)]
+    opens = f"--LabApp.default_url=/lab/tree/{LESSON}/{LESSON}.ipynb"
+    assert started == [([sys.executable, "-m", "jupyterlab", opens, "--no-browser"], folder)]
     assert os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep) == ["of-the-learner", str(paths.jupyter_settings())]
     assert (folder / LESSON / f"{LESSON}.ipynb").is_file()
     monkeypatch.chdir(tmp_path)
     run("lab")
     run("lab", "--port", "9999")
     assert [(command[3:], where) for command, where in started[1:]] == [
-        ([], Path("finetuning-from-zero")),
-        (["--port", "9999"], Path("finetuning-from-zero")),
+        ([opens], Path("finetuning-from-zero")),
+        ([opens, "--port", "9999"], Path("finetuning-from-zero")),
     ]
+    progress.record("check", "halve", lesson=LESSON, state="right", points=2.5)
+    run("lab")
+    assert started[-1][0][3:] == []  # all is done
 
 
 def test_jupyterlab_is_there_to_start(tmp_path: Path) -> None:

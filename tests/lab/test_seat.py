@@ -22,7 +22,7 @@ from traitlets.config import Config
 from browser import Seen, chromium, contrasts, sync_api
 from course import paths
 from course.card import LOOKS, VERDICT_MIME
-from seat import Notebook, Seat, open_notebook, taken
+from seat import OPEN, TOKEN, Notebook, Seat, open_notebook, taken
 
 expect = sync_api.expect
 
@@ -112,6 +112,13 @@ def saved(lesson: Notebook, grade_id: str) -> NotebookNode:
     """A cell as it is on the disk."""
     (cell,) = (c for c in lesson.saved().cells if c.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
     return cell
+
+
+def test_it_opens_the_lesson_to_go_on_with(browser: Any, seat: Seat) -> None:
+    page = browser.new_page()
+    page.goto(f"{seat.address}/?token={TOKEN}")
+    page.wait_for_function(OPEN, arg="01-training-loop/01-training-loop.ipynb")
+    page.close()
 
 
 def test_from_the_stub_to_the_right_answer(lesson: Notebook, seat: Seat) -> None:

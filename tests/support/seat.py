@@ -152,6 +152,7 @@ def _answering(server: psutil.Popen, home: Path, seconds: float = 120) -> str:
 # JupyterLab's own objects, by way of window.jupyterapp.
 PANEL = "jupyterapp.shell.currentWidget"
 IDLE = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+OPEN = "(path) => window.jupyterapp?.shell.currentWidget?.context?.path === path"
 FIND = f"""(grade_id) => {PANEL}.content.widgets.findIndex(
     (cell) => cell.model.getMetadata("nbgrader")?.grade_id === grade_id)"""
 SHOW = f"""(index) => {{
