@@ -6,6 +6,7 @@ A request carries file descriptors: the channels that the new process is to spea
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -110,9 +111,9 @@ class Warm:
     def __enter__(self) -> Warm:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         self._sock.close()
-        if not self.ended(5):
+        if kind is KeyboardInterrupt or not self.ended(5):  # whoever presses Ctrl-C waits for no import to end
             self._process.kill()
             self._process.wait()
         self._held.remove()
@@ -264,4 +265,5 @@ def _seed() -> None:
 
 if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    atexit._run_exitfuncs()
     os._exit(0)  # to take apart what was imported takes a third of a second, for which the grader would wait

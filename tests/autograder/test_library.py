@@ -1,5 +1,6 @@
 """autograder.grade(source, submission), as a program calls it: paths or notebooks, files, and what it refuses."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,3 +120,9 @@ def test_importing_the_package_imports_no_library() -> None:
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
     assert callable(autograder.grade) and not hasattr(autograder, "grades")
+
+
+def test_nobody_waits_for_imports_after_ctrl_c() -> None:
+    with pytest.raises(KeyboardInterrupt), Warm(["torch"]) as process:
+        raise KeyboardInterrupt
+    assert process._process.returncode == -signal.SIGKILL
