@@ -31,14 +31,14 @@ _TABLES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buf
 class _Values:
     """A tensor's values as the other end has them: where their bytes lie in a frame that was sent."""
 
-    __slots__ = ("bytes", "dtype", "place", "shape")
+    __slots__ = ("_bytes", "dtype", "place", "shape", "size")
 
     def __init__(self, tensor: Any, buffers: Buffers, index: int | None) -> None:
         self.dtype, self.shape = tensor.dtype, tensor.shape
-        self.bytes: memoryview | None = None  # on the meta device
-        self.place = 0
+        self.size: int | None = None  # in bytes; on the meta device there are none
         if index is not None:
-            self.bytes, self.place = buffers.sent(index)
+            self._bytes, self.place = buffers.sent(index)  # the bytes are kept as long as their place is
+            self.size = self._bytes.nbytes
 
     @classmethod
     def of_nothing(cls) -> _Values:
@@ -49,13 +49,13 @@ class _Values:
 
     def same(self, tensor: Any) -> bool:
         """Whether a tensor holds these bytes."""
-        if tensor.dtype is not self.dtype or tensor.shape != self.shape or tensor.is_meta is not (self.bytes is None):
+        if tensor.dtype is not self.dtype or tensor.shape != self.shape or tensor.is_meta is not (self.size is None):
             return False
-        if not self.bytes:
+        if not self.size:
             return True
         if not (tensor.is_cpu and tensor.is_contiguous()):
             tensor = tensor.detach().to("cpu").contiguous()
-        return bool(_memcmp()(tensor.data_ptr(), self.place, self.bytes.nbytes) == 0)
+        return bool(_memcmp()(tensor.data_ptr(), self.place, self.size) == 0)
 
 
 @functools.cache
@@ -185,7 +185,7 @@ def is_plain(value: Any) -> bool:
     """Whether a module's attribute is a setting, which crosses, rather than machinery, which does not."""
     kind = type(value)
     if kind is tuple or kind is list:
-        return all(is_plain(item) for item in value)
+        return all(type(item) in _SCALARS or is_plain(item) for item in value)
     return kind in _SCALARS
 
 
@@ -505,9 +505,9 @@ class Shared:
         """Gives a module the settings, parameters, buffers and children of a description."""
         torch = torch_module()
         plain, parameters, buffers, children = description
-        own = vars(module)
-        names = [name for name, *_ in [*plain, *parameters, *buffers, *children]]
-        if not all(type(name) is str and not name.startswith("__") and name not in _machinery() for name in names):
+        own, inside = vars(module), _machinery()
+        names = [entry[0] for table in description for entry in table]
+        if not all(type(name) is str and not name.startswith("__") and name not in inside for name in names):
             raise WireError("A module came with an attribute that is not one.")
         new = {name: _thaw(value) for name, value in plain}
         for name, value in settings(module).items():
@@ -559,19 +559,20 @@ def _version(tensor: Any) -> int:
 
 def _freeze(value: Any) -> Any:
     """A setting as JSON, in a copy: a tuple becomes {"tuple": [...]}."""
-    if type(value) is list:
-        return [_freeze(item) for item in value]
-    return {"tuple": [_freeze(item) for item in value]} if type(value) is tuple else value
+    if type(value) is not list and type(value) is not tuple:
+        return value
+    frozen = [item if type(item) in _SCALARS else _freeze(item) for item in value]
+    return frozen if type(value) is list else {"tuple": frozen}
 
 
 def _thaw(value: Any) -> Any:
+    if type(value) in _SCALARS:
+        return value
     if type(value) is dict:
-        return tuple(_thaw(item) for item in value["tuple"])
+        return tuple(_thaw(value["tuple"]))
     if type(value) is list:
-        return [_thaw(item) for item in value]
-    if not is_plain(value):
-        raise WireError("A module's setting is not a plain value.")
-    return value
+        return [item if type(item) in _SCALARS else _thaw(item) for item in value]
+    raise WireError("A module's setting is not a plain value.")
 
 
 def _refill(table: dict[str, Any], items: Any) -> None:

@@ -386,7 +386,13 @@ class Client:
         news = self._shared.changes(writer, look=op != "names")  # which asks for nothing that a change could alter
         dropped, self._dropped[:] = list(self._dropped), []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
-        message = {"op": op, "news": news, "containers": kinds, "payload": writer.buffer(pickled), "mode": mode()}
+        message = {
+            "op": op,
+            "news": writer.buffer(pickle.dumps(news)),
+            "containers": kinds,
+            "payload": writer.buffer(pickled),
+            "mode": mode(),
+        }
         if states := self._random.changed():
             message["random"] = writer.buffer(pickle.dumps(states))
         if self.files is not None:

@@ -280,7 +280,7 @@ class Session:
             gone = self._objects.pop(number, None)
             self._object_numbers.pop(id(gone), None)
         self._shared.graphs.release(message["released"])
-        self._shared.apply(message["news"], reader, buffers)
+        self._shared.apply(pickle.loads(buffers[message["news"]]), reader, buffers)
         if "random" in message:
             self._random.restore(pickle.loads(buffers[message["random"]]))
         opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
