@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,20 +150,17 @@ def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
 
 def _own_files(folder: Path, given: Path) -> dict[str, Path]:
     """What the learner hands in with the notebook, by its names; where the release has a name, its own wins."""
-    from course.learner.submitting import LARGEST, PASSED_OVER
+    from course.learner.submitting import LARGEST, handed_in
 
     shipped = {path.relative_to(given) for path in given.rglob("*") if path.is_file()}
     folders_shipped = {parent for name in shipped for parent in name.parents}
     own = {}
-    for where, folders, files in os.walk(folder):
-        for names in (folders, files):
-            names[:] = sorted(name for name in names if not any(fnmatchcase(name, one) for one in PASSED_OVER))
-        for path in (Path(where, file) for file in files):
-            name = path.relative_to(folder)
-            theirs = name in shipped | folders_shipped or not shipped.isdisjoint(name.parents)
-            plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
-            if plain and not theirs and path.suffix != ".ipynb":
-                own[name.as_posix()] = path
+    for path in handed_in(folder):
+        name = path.relative_to(folder)
+        theirs = name in shipped | folders_shipped or not shipped.isdisjoint(name.parents)
+        plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST
+        if plain and not theirs and path.suffix != ".ipynb":
+            own[name.as_posix()] = path
     return own
 
 

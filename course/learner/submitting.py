@@ -79,7 +79,7 @@ def _collect(folder: Path, lesson: Lesson) -> tuple[dict[str, bytes], list[dict[
             )
         )
     files, left_out = {}, []
-    for path in _paths(root):
+    for path in handed_in(root):
         name = path.relative_to(folder).as_posix()
         printable = name.encode("utf-8", "backslashreplace").decode("utf-8")
         if name != printable:
@@ -178,7 +178,7 @@ def _free(folder: Path, made: Receipt) -> Path:
         number += 1
 
 
-def _paths(root: Path) -> list[Path]:
+def handed_in(root: Path) -> list[Path]:
     """The files below a lesson's folder that are not passed over, in the order of their names."""
     found = []
     for where, folders, names in os.walk(root):
