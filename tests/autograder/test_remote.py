@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -699,7 +700,10 @@ def test_a_length_and_what_is_there_agree(plain: Learner) -> None:
     assert len(lying) == 0 and list(lying) == []
 
 
-@pytest.mark.parametrize("asked", ["(x - 2)", "(2 - x)", "x.allclose(2)", "x.equals(2)", "abs(x)", "x.__eq__(2)"])
+@pytest.mark.parametrize(
+    "asked",
+    ["(x - 2)", "(2 - x)", "x.allclose(2)", "x.equals(2)", "abs(x)", "x.__eq__(2)", "x.symmetric_difference({2})"],
+)
 def test_nothing_of_a_learners_compares_itself(plain: Learner, asked: str) -> None:
     x = plain(
         """
@@ -779,6 +783,17 @@ def test_a_function_can_be_looked_at(plain: Learner) -> None:
     assert area.__doc__ == "An area." and area.__name__ == "area" and area.__annotations__["return"] is float
     assert isinstance(area, types.FunctionType) and inspect.isfunction(area)
     assert "return w * h" in inspect.getsource(area)
+
+
+def test_a_functions_source_is_in_no_file_of_the_judges(plain: Learner, tmp_path: Path) -> None:
+    """Else it would be shown what lies where the learner's code says that its source does."""
+    import inspect
+
+    file = tmp_path / "secret.py"
+    file.write_text("def secret(): pass\n")
+    moved = plain(f"def f(): pass\nf.__code__ = f.__code__.replace(co_filename={str(file)!r}, co_firstlineno=1)", "f")
+    with pytest.raises(OSError, match="source"):
+        inspect.getsource(moved)
 
 
 def test_an_exception_carries_the_learners_lines(plain: Learner) -> None:
