@@ -64,7 +64,7 @@ SERVED: dict[str, Callable[..., Any]] = {
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
 _FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType})  # which are called, not asked
 
-READING = frozenset({"len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
+READING = frozenset({"getattr", "len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
 
 class Client:
@@ -158,7 +158,10 @@ class Client:
         if what not in READING:
             objects.forget_items(operands)
         self.before_asking()
-        return self._ask("do", (what, *operands))
+        given = self._ask("do", (what, *operands))
+        if what == "getattr" and is_remote(given):  # a method, which may change what its object holds
+            objects.forget_items(operands)
+        return given
 
     def operate(self, operator: str, *operands: Any) -> Any:
         """Does an operator that Python has signs for, where the reference solution's classes define it."""

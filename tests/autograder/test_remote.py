@@ -700,6 +700,25 @@ def test_a_length_and_what_is_there_agree(plain: Learner) -> None:
     assert len(lying) == 0 and list(lying) == []
 
 
+def test_what_is_there_stays_while_other_things_are_looked_at(plain: Learner) -> None:
+    changing = plain(
+        """
+        class Changing:
+            ndim, looks = 1, 0
+            def __len__(self):
+                Changing.looks += 1
+                return 2 if Changing.looks == 1 else 0
+            def __iter__(self): return iter([1, 2])
+            def clear(self): pass
+        changing = Changing()
+        """,
+        "changing",
+    )
+    assert len(changing) == 2 and changing.ndim == 1 and list(changing) == [1, 2]
+    changing.clear()
+    assert list(changing) == []
+
+
 @pytest.mark.parametrize(
     "asked",
     ["(x - 2)", "(2 - x)", "x.allclose(2)", "x.equals(2)", "abs(x)", "x.__eq__(2)", "x.symmetric_difference({2})"],
