@@ -62,7 +62,8 @@ SERVED: dict[str, Callable[..., Any]] = {
     "index": operator.index,
 }
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
-_FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType})  # which are called, not asked
+# What is called, and not asked.
+_FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial})
 
 READING = frozenset({"getattr", "len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
@@ -444,7 +445,7 @@ class Client:
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
-        return ("callback", self._lent.number(function), function.__name__, function.__doc__)
+        return ("callback", self._lent.number(function), getattr(function, "__name__", "partial"), function.__doc__)
 
     def _judges_own(self, value: Any) -> tuple[Any, ...]:
         return ("judges", self._lent.number(value), type(value).__name__)
@@ -724,6 +725,8 @@ def _learners_module() -> type:
 
 def _stays_here(function: Any) -> bool:
     """Whether a function is the judge's own, so that the sandbox may call but not have it."""
+    if type(function) is functools.partial:  # with the arguments that it has already
+        return not is_remote(function.func) and _stays_here(function.func)
     if type(function) is types.MethodType:
         return not is_remote(function.__self__) and kind_of(function.__self__) is None
     module = function.__module__

@@ -1,6 +1,7 @@
 """A judge and a sandbox of two real processes: what is handed over, what comes back, and what does not."""
 
 import collections
+import functools
 import gc
 import os
 import signal
@@ -463,6 +464,18 @@ def test_callbacks_run_here(plain: Learner) -> None:
 
     assert apply(witness, 4) == 41
     assert seen == [(4, [4], os.getpid())]
+
+
+def test_what_a_callback_is_given_beforehand_stays_here(plain: Learner) -> None:
+    """An expected value, for instance."""
+    apply = plain("def apply(f, x): return [f(x), hasattr(f, 'args'), hasattr(f, 'func')]", "apply")
+
+    def witness(expected: int, x: int, *, more: int = 0) -> bool:
+        return expected == x + more
+
+    given = functools.partial(witness, 5)
+    assert apply(given, 5) == apply(functools.partial(given, more=1), 4) == [True, False, False]
+    assert apply(functools.partial(int, base=2), "11") == [3, True, True]  # which is everybody's
 
 
 def test_callbacks_and_learners_functions_call_each_other(plain: Learner) -> None:
