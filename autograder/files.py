@@ -6,10 +6,28 @@ Only the judge names files: the texts of its test that could be names. A sandbox
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 MOST_BYTES = 2**26  # of one file
+
+# What a test may read of a learner's own files: formats whose readers run nothing.
+DATA = frozenset({".csv", ".tsv", ".txt", ".json", ".md", ".png", ".jpg", ".jpeg", ".gif", ".wav"})
+# What is run where it is imported or started: none of it comes from a learner to where tests run.
+CODE = frozenset({".ipynb", ".pth", ".py", ".pyc", ".pyd", ".pyw", ".sh", ".so"})
+# Of what a pickle names, that which only makes data of data.
+_UNPICKLED = {
+    "builtins": {"bytearray", "complex", "frozenset", "range", "set", "slice"},
+    "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "fractions": {"Fraction"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.numeric": {"_frombuffer"},
+}
 
 
 class Files:
@@ -18,6 +36,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[str, tuple[int, int, int] | None] = {}
+        self._may_be_pickles = False
 
     def watch(self, names: Iterable[str]) -> None:
         """These are named now; what is known of the others is forgotten."""
@@ -47,6 +66,21 @@ class Files:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         self._known[name] = _state(path)
+
+    def take(self, name: str, content: bytes | None) -> None:
+        """Makes a named file here what a learner's code has made of it there, unless it is code."""
+        suffix = Path(name).suffix.lower()
+        if suffix not in CODE:
+            self._may_be_pickles |= suffix not in DATA
+            self.apply(name, content)
+
+    def audit(self, event: str, args: Any) -> None:
+        """A hook for :func:`sys.addaudithook`: a pickle that a learner may have written makes nothing but data."""
+        if event == "pickle.find_class" and self._may_be_pickles and args[1] not in _UNPICKLED.get(args[0], ()):
+            raise pickle.UnpicklingError(
+                f"This pickle names {args[0]}.{args[1]}, and the learner's code may have written it: that would "
+                "run in the place of the test. Have the learner's code read it, or write numbers and text only."
+            )
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -18,6 +18,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 
 from autograder import feedback, sanitise
+from autograder.files import DATA
 from autograder.limits import Limits
 from autograder.pair import Pair
 from autograder.plan import Plan, Step
@@ -111,10 +112,6 @@ def grade_notebook(
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, content, limits, isolate)
     return report
-
-
-# What a test may read of a learner's own files: formats whose readers run nothing.
-DATA = frozenset({".csv", ".tsv", ".txt", ".json", ".md", ".png", ".jpg", ".jpeg", ".gif", ".wav"})
 
 
 @contextmanager

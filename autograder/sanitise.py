@@ -192,12 +192,17 @@ _SVG_ATTRIBUTES = _words(
 )
 
 
+# None of these moves a picture, or draws beyond its edges.
+_SVG_STYLES = (_SVG_ATTRIBUTES - {"style", "transform"}) | _words("display font letter-spacing visibility white-space")
+
+
 def svg(text: str) -> str | None:
     """An SVG picture of shapes and text, as plotting libraries draw it; None for what is none."""
     try:
         root = fromstring(text)
         if _name(root.tag) != "svg" or _multiplies(root):
             return None
+        root.attrib.pop("transform", None)  # which would move the picture itself
         made = _shape(root, Element("svg", {"xmlns": _SVG}))
         return tostring(made, encoding="unicode")
     except (ParseError, DefusedXmlException, RecursionError, ValueError):
@@ -210,17 +215,22 @@ def _name(tag: Any) -> str:
 
 def _shape(given: Element, made: Element) -> Element:
     """Fills ``made`` with what may stay of ``given``."""
-    made.text = given.text
-    made.tail = given.tail
+    made.text = given.text and tex(given.text)
+    made.tail = given.tail and tex(given.tail)
     for name, value in given.attrib.items():
         if name in _SVG_ATTRIBUTES and not _loads(value):
-            made.set(name, value)
+            made.set(name, _style(value) if name == "style" else value)
         elif name.rpartition("}")[2] == "href" and (kept := _reference(made.tag, value)):
             made.set("href", kept)
     for child in given:
         if _name(child.tag) in _SVG_TAGS:
             _shape(child, SubElement(made, _name(child.tag)))
     return made
+
+
+def _style(value: str) -> str:
+    kept = (one for one in value.split(";") if one.partition(":")[0].strip().lower() in _SVG_STYLES)
+    return ";".join(kept)
 
 
 def _loads(value: str) -> bool:

@@ -62,9 +62,10 @@ SERVED: dict[str, Callable[..., Any]] = {
     "index": operator.index,
 }
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
-_FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType})  # which are called, not asked
+# What is called, and not asked.
+_FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial})
 
-READING = frozenset({"len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
+READING = frozenset({"getattr", "len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
 
 class Client:
@@ -79,6 +80,7 @@ class Client:
     ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``renamed`` is
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
+    ``cells`` are the file names of the learner's cells that have run.
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
 
@@ -93,6 +95,7 @@ class Client:
         self._channel = channel
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
+        self.cells: set[str] = set()
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
@@ -114,6 +117,7 @@ class Client:
     def run(self, source: str) -> list[Any]:
         """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that."""
         name = code_name(source)
+        self.cells.add(name)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         said = self._ask("run", source)
         return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
@@ -127,6 +131,18 @@ class Client:
         value = said.get("value")
         outputs = [output for output in said["outputs"] if type(output) is dict]
         return CellRun(outputs, None if error is None else self._raised(error), value if type(value) is str else None)
+
+    def example(self, source: str, *, first: bool) -> None:
+        """Runs an example of a docstring there, the first of several that have their names in common."""
+        try:
+            self._ask("example", (source, first))
+        except Exception as error:
+            vars(error).pop("__notes__", None)  # which would stand behind the line that the docstring has
+            raise
+
+    def evaluate(self, source: str) -> Any:
+        """What an expression gives there."""
+        return self._ask("eval", source)
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
@@ -143,7 +159,10 @@ class Client:
         if what not in READING:
             objects.forget_items(operands)
         self.before_asking()
-        return self._ask("do", (what, *operands))
+        given = self._ask("do", (what, *operands))
+        if what == "getattr" and is_remote(given):  # a method, which may change what its object holds
+            objects.forget_items(operands)
+        return given
 
     def operate(self, operator: str, *operands: Any) -> Any:
         """Does an operator that Python has signs for, where the reference solution's classes define it."""
@@ -249,7 +268,7 @@ class Client:
         if type(own) in _FUNCTIONS or type(what) is not str or what not in SERVED:
             raise WireError("The sandbox asked of an object what it may not.")
         if what in ("getattr", "setattr", "delattr") and (
-            type(operands[0]) is not str or operands[0].startswith(_INSIDE)
+            type(operands[0]) is not str or operands[0].startswith(_INSIDE) or _is_mocks_own(own, operands[0])
         ):
             raise AttributeError(f"{operands[0]} of an object that stays with the test cannot be had")
         return SERVED[what](own, *operands)
@@ -432,7 +451,7 @@ class Client:
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
-        return ("callback", self._lent.number(function), function.__name__, function.__doc__)
+        return ("callback", self._lent.number(function), getattr(function, "__name__", "partial"), function.__doc__)
 
     def _judges_own(self, value: Any) -> tuple[Any, ...]:
         return ("judges", self._lent.number(value), type(value).__name__)
@@ -490,7 +509,7 @@ class Client:
         names = self.files.names() if self.files is not None else []
         for index, content in changed:  # the sandbox says which of the names it was given, and not what they are
             if self.files is not None and (content is None or len(buffers[content]) <= MOST_BYTES):
-                self.files.apply(names[index], None if content is None else bytes(buffers[content]))
+                self.files.take(names[index], None if content is None else bytes(buffers[content]))
 
     def _keep_in_step(self, number: int, new: Any) -> Any:
         """The container here that is kept in step with one there; what it holds is filled in next."""
@@ -575,6 +594,12 @@ def _is_tests_own(kind: type) -> bool:
         return False
     mock = sys.modules.get("unittest.mock")
     return kind.__module__ == "__main__" or (mock is not None and issubclass(kind, mock.NonCallableMock))
+
+
+def _is_mocks_own(thing: Any, name: str) -> bool:
+    """Whether an attribute says what was done with a mock, or what is to come of it: that is the test's business."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and issubclass(type(thing), mock.NonCallableMock) and hasattr(mock.AsyncMock, name)
 
 
 def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
@@ -706,6 +731,8 @@ def _learners_module() -> type:
 
 def _stays_here(function: Any) -> bool:
     """Whether a function is the judge's own, so that the sandbox may call but not have it."""
+    if type(function) is functools.partial:  # with the arguments that it has already
+        return not is_remote(function.func) and _stays_here(function.func)
     if type(function) is types.MethodType:
         return not is_remote(function.__self__) and kind_of(function.__self__) is None
     module = function.__module__

@@ -18,6 +18,7 @@ from typing import Any
 from autograder import hidden
 from autograder.files import Files
 from autograder.frames import Channel, Closed
+from autograder.judge import texts
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.outputs import safe
@@ -103,6 +104,8 @@ def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
+    sys.addaudithook(client.files.audit)
+    texts.run_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew
     most = job.limits.output_kib * 1024

@@ -144,6 +144,7 @@ class Session:
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
+        self._example_names: dict[str, Any] = {}  # of the docstring whose examples are being run
         self._told: dict[str, Any] = {}  # what the judge knows the wanted names to be bound to
         self._lent: weakref.WeakValueDictionary[int, Callback | JudgesObject] = weakref.WeakValueDictionary()
         self._let_go: list[int] = []  # numbers of what is held here no more
@@ -252,6 +253,14 @@ class Session:
             run = self._shell.run(payload)
             error = None if run.error is None else self.describe(run.error)
             return {"outputs": run.outputs, "value": run.value, "error": error}
+        if op == "example":
+            source, is_first = payload
+            if is_first:
+                self._example_names = dict(names)
+            exec(compile(source, "<example>", "single"), self._example_names)
+            return None
+        if op == "eval":
+            return eval(payload, names)
         if op == "names":
             self._told = {name: names[name] for name in payload if name in names}
             return dict(self._told)

@@ -144,6 +144,21 @@ def test_an_svg_keeps_shapes_only(svg: str) -> None:
     assert not re.search(r"script|e\.org|on\w+=|@import|<a|foreign|<set|anim", kept), kept
 
 
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "style='position:fixed;top:0;left:0;fill:red'",
+        "style='overflow:visible;margin:-900px;fill:red'",
+        "style='fill:red;TRANSFORM : scale(90)'",
+        "style='fill:red' transform='scale(90)'",
+    ],
+)
+def test_an_svg_stays_in_its_place(attribute: str) -> None:
+    kept = sanitise.svg(f"<svg {attribute}><g transform='scale(2)'><text>\\href{{javascript:x}}{{y}}</text></g></svg>")
+    assert kept is not None and "fill:red" in kept and 'transform="scale(2)"' in kept
+    assert not re.search(r"position|left|overflow|margin|scale\(90|\\href", kept), kept
+
+
 def test_an_svg_of_copies_of_copies_is_none() -> None:
     bomb = "".join(f"<g id='a{i}'><use href='#a{i - 1}'/><use href='#a{i - 1}'/></g>" for i in range(1, 40))
     assert sanitise.svg(f"<svg>{bomb}</svg>") is None

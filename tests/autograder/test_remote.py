@@ -1,6 +1,7 @@
 """A judge and a sandbox of two real processes: what is handed over, what comes back, and what does not."""
 
 import collections
+import functools
 import gc
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -464,6 +466,18 @@ def test_callbacks_run_here(plain: Learner) -> None:
     assert seen == [(4, [4], os.getpid())]
 
 
+def test_what_a_callback_is_given_beforehand_stays_here(plain: Learner) -> None:
+    """An expected value, for instance."""
+    apply = plain("def apply(f, x): return [f(x), hasattr(f, 'args'), hasattr(f, 'func')]", "apply")
+
+    def witness(expected: int, x: int, *, more: int = 0) -> bool:
+        return expected == x + more
+
+    given = functools.partial(witness, 5)
+    assert apply(given, 5) == apply(functools.partial(given, more=1), 4) == [True, False, False]
+    assert apply(functools.partial(int, base=2), "11") == [3, True, True]  # which is everybody's
+
+
 def test_callbacks_and_learners_functions_call_each_other(plain: Learner) -> None:
     even = plain("def even(n, odd): return True if n == 0 else odd(n - 1)", "even")
 
@@ -699,7 +713,29 @@ def test_a_length_and_what_is_there_agree(plain: Learner) -> None:
     assert len(lying) == 0 and list(lying) == []
 
 
-@pytest.mark.parametrize("asked", ["(x - 2)", "(2 - x)", "x.allclose(2)", "x.equals(2)", "abs(x)", "x.__eq__(2)"])
+def test_what_is_there_stays_while_other_things_are_looked_at(plain: Learner) -> None:
+    changing = plain(
+        """
+        class Changing:
+            ndim, looks = 1, 0
+            def __len__(self):
+                Changing.looks += 1
+                return 2 if Changing.looks == 1 else 0
+            def __iter__(self): return iter([1, 2])
+            def clear(self): pass
+        changing = Changing()
+        """,
+        "changing",
+    )
+    assert len(changing) == 2 and changing.ndim == 1 and list(changing) == [1, 2]
+    changing.clear()
+    assert list(changing) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["(x - 2)", "(2 - x)", "x.allclose(2)", "x.equals(2)", "abs(x)", "x.__eq__(2)", "x.symmetric_difference({2})"],
+)
 def test_nothing_of_a_learners_compares_itself(plain: Learner, asked: str) -> None:
     x = plain(
         """
@@ -779,6 +815,17 @@ def test_a_function_can_be_looked_at(plain: Learner) -> None:
     assert area.__doc__ == "An area." and area.__name__ == "area" and area.__annotations__["return"] is float
     assert isinstance(area, types.FunctionType) and inspect.isfunction(area)
     assert "return w * h" in inspect.getsource(area)
+
+
+def test_a_functions_source_is_in_no_file_of_the_judges(plain: Learner, tmp_path: Path) -> None:
+    """Else it would be shown what lies where the learner's code says that its source does."""
+    import inspect
+
+    file = tmp_path / "secret.py"
+    file.write_text("def secret(): pass\n")
+    moved = plain(f"def f(): pass\nf.__code__ = f.__code__.replace(co_filename={str(file)!r}, co_firstlineno=1)", "f")
+    with pytest.raises(OSError, match="source"):
+        inspect.getsource(moved)
 
 
 def test_an_exception_carries_the_learners_lines(plain: Learner) -> None:
