@@ -80,6 +80,9 @@ class Remote:
         for name, value in (("_client", client), ("_number", number), ("_kind", kind), ("_items", None)):
             object.__setattr__(self, name, value)
 
+    def __init_subclass__(cls) -> None:
+        """What a library's class does to those derived from it was done there, to the learner's own."""
+
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if type(self) is not Remote:

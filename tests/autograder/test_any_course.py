@@ -268,6 +268,20 @@ CASES = [
         ("class Repo:\n    def get(self, key): ...\nclass Memory:\n    def get(self, key):\n        return 0",),
     ),
     Case(
+        "generic classes, and library classes that look at their subclasses",
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass Stack(Generic[T]):\n    def __init__(self):\n"
+        "        self.items: list[T] = []\n    def push(self, x: T) -> None:\n        self.items.append(x)",
+        (
+            "s = Stack()\ns.push(1)\nassert s.items == [1]",
+            "s = Stack[int]()\ns.push(2)\nassert s.items == [2]",
+            "from typing import Generic\nassert issubclass(Stack, Generic)",
+            "class Loud(Stack):\n    def twice(self, x):\n        self.push(x * 2)\nl = Loud()\nl.twice(2)\nassert l.items == [4]",
+        ),
+        (
+            "class Stack:\n    def __init__(self):\n        self.items = []\n    def push(self, x):\n        self.items = [x, x]",
+        ),
+    ),
+    Case(
         "linked objects",
         "class Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, next\n"
         "def build(xs):\n    head = None\n    for x in reversed(xs):\n        head = Node(x, head)\n    return head",
