@@ -23,7 +23,7 @@ import time
 import types
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
@@ -36,7 +36,7 @@ from autograder.frames import Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.objects import LearnerError, LearnerExit, Remote, RemoteClass, RemoteError, is_remote
 from autograder.judge.patches import Patches
-from autograder.live import Live, refill
+from autograder.live import STATES, Live, has_state, refill
 from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
 from autograder.shared import Shared, kind_of, machinery
@@ -52,11 +52,17 @@ _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, ty
 _DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
 _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
 
+
+def _items(own: Any) -> Any:
+    """What iterating over an object of a test's gives: all at once, or an iterator, which may have no end."""
+    return list(own) if hasattr(type(own), "__len__") else iter(own)
+
+
 # What the learner's code may do with an object of a test's own class.
 SERVED: dict[str, Callable[..., Any]] = {
     **{what: done for what, done in OPERATIONS.items() if what != "listed"},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
-    "items": list,
+    "items": _items,
     "int": int,
     "float": float,
     "index": operator.index,
@@ -380,7 +386,7 @@ class Client:
         dead = self._shared.dead()
         containers, contents = _open(payload, self._live)
         index = {id(container): i for i, container in enumerate(containers)}
-        kinds = [type(c).__name__ if type(c) in _OPENED else writer.write(c) for c in containers]
+        kinds = [self._opening(container, writer) for container in containers]
         live = [(number, objects.contents(container)) for number, container in self._live.changes()]
         pickled = self.dump((contents, live, self.patches.changes(), payload), index)
         news = self._shared.changes(writer, look=op != "names")  # which asks for nothing that a change could alter
@@ -396,6 +402,15 @@ class Client:
         gone = {"dead": dead, "dropped": dropped, "released": released}
         self._shared.sent(self._channel.send(message | gone, writer.buffers))
         return containers
+
+    def _opening(self, container: Any, writer: Writer) -> Any:
+        """How a container that is sent begins there, see ``Session._container``; what it holds follows."""
+        kind = type(container)
+        if kind.__name__ in CONTAINERS:
+            return kind.__name__
+        if kind in _EMPTY:
+            return writer.buffer(self.dump(_EMPTY[kind](container)))
+        return writer.buffer(self.dump(container)) if kind in STATES else writer.write(container)
 
     def dump(self, value: Any, containers: dict[int, int] | None = None) -> bytes:
         file = io.BytesIO()
@@ -421,7 +436,7 @@ class Client:
             return self._callback(value) if _stays_here(value) else None
         if _is_named(kind):
             return None
-        if _is_tests_own(kind) or kind is types.GeneratorType:
+        if _is_tests_own(kind) or _is_iterator(kind):
             return self._judges_own(value)
         return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
 
@@ -571,6 +586,11 @@ def _is_tests_own(kind: type) -> bool:
     return kind.__module__ == "__main__" or (mock is not None and issubclass(kind, mock.NonCallableMock))
 
 
+def _is_iterator(kind: type) -> bool:
+    """Whether this is a class of iterators of Python's own: what is taken from one there is gone here."""
+    return kind.__module__ in ("builtins", "itertools") and issubclass(kind, Iterator)
+
+
 def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
     """The containers and arrays reached from a payload through one another, with what they hold."""
     containers: list[Any] = []
@@ -584,7 +604,7 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
             stack.extend(value)
         if id(value) in seen or live.number(value) is not None:
             continue
-        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or tabular.is_simple(value)):
+        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or _goes_as_data(value)):
             continue
         seen.add(id(value))
         containers.append(value)
@@ -599,7 +619,16 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
     return containers, contents
 
 
-_OPENED = frozenset(CONTAINERS.values())
+def _goes_as_data(value: Any) -> bool:
+    return has_state(value) or tabular.is_simple(value)
+
+
+# Containers that are made by more than their name: what makes an empty one.
+_EMPTY: dict[type, Callable[[Any], Any]] = {
+    collections.deque: lambda full: collections.deque(maxlen=full.maxlen),
+    collections.defaultdict: lambda full: collections.defaultdict(full.default_factory),
+}
+_OPENED = frozenset({*CONTAINERS.values(), *_EMPTY})
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -711,6 +740,8 @@ def _restore(container: Any, items: list[Any], reader: Reader) -> None:
     if type(container) is np.ndarray:
         if container.flags.writeable:
             container[...] = np.frombuffer(reader.buffer(items[0]), dtype=container.dtype).reshape(container.shape)
+    elif type(container) in STATES:
+        STATES[type(container)].restore(container, reader.read(items[0]))
     elif type(container) not in _OPENED:
         tabular.restore(container, reader.table(items[0]))
     elif isinstance(container, dict):

@@ -58,7 +58,8 @@ class JudgesObject:
         return self._session.ask_object("call", self._number, args, kwargs)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._session.ask_object("items", self._number))
+        items = self._session.ask_object("items", self._number)
+        return items if items is self else iter(items)
 
     def __next__(self) -> Any:
         return self._session.ask_object("next", self._number)
