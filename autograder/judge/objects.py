@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from autograder.sandbox.session import BINARY, ORDER, UNARY
+from autograder.sandbox.session import BINARY, CONVERSIONS, ORDER, UNARY
 from autograder.wire import named_tuple
 
 if TYPE_CHECKING:
@@ -262,10 +262,18 @@ def _reflected(name: str) -> Callable[[Remote, Any], Any]:
     return operate
 
 
-for _name in (*UNARY, *ORDER, *BINARY):
+def _in_place(name: str) -> Callable[[Remote, Any], Any]:
+    def operate(self: Remote, other: Any) -> Any:
+        return self._client.operate(name, self, other, in_place=True)
+
+    return operate
+
+
+for _name in (*UNARY, *ORDER, *BINARY, *CONVERSIONS):
     setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
 for _name in BINARY:
     setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
+    setattr(Remote, f"__i{_name.rstrip('_')}__", _in_place(_name))
 
 
 class RemoteClass(ABCMeta):

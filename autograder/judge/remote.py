@@ -13,7 +13,6 @@ import functools
 import io
 import itertools
 import linecache
-import operator
 import pickle
 import select
 import signal
@@ -63,9 +62,6 @@ SERVED: dict[str, Callable[..., Any]] = {
     **{what: done for what, done in OPERATIONS.items() if what != "listed"},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
     "items": _items,
-    "int": int,
-    "float": float,
-    "index": operator.index,
 }
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
 _FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType})  # which are called, not asked
@@ -151,12 +147,12 @@ class Client:
         self.before_asking()
         return self._ask("do", (what, *operands))
 
-    def operate(self, operator: str, *operands: Any) -> Any:
+    def operate(self, operator: str, *operands: Any, in_place: bool = False) -> Any:
         """Does an operator that Python has signs for, where the reference solution's classes define it."""
         name = operator.rstrip("_")
         if not self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}", f"i{name}"}):
             raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
-        return self.do(operator, *operands)
+        return self.do(f"i{operator}" if in_place else operator, *operands)
 
     def stands_for(self, made: RemoteClass, number: int) -> None:
         """A class that a test derived from a learner's stands for that one there."""
@@ -368,7 +364,7 @@ class Client:
             else:
                 parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
                 self._classes[number] = objects.class_of(
-                    self, number, name, doc, [*parents, instructors], None if fields is None else tuple(fields)
+                    self, number, name, doc, [instructors, *parents], None if fields is None else tuple(fields)
                 )
         return self._classes[number]
 
@@ -436,9 +432,9 @@ class Client:
             return self._callback(value) if _stays_here(value) else None
         if _is_named(kind):
             return None
-        if _is_tests_own(kind) or _is_iterator(kind):
-            return self._judges_own(value)
-        return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
+        if kind_of(value) is not None:
+            return ("shared", self._shared.share(value))
+        return self._judges_own(value) if _is_tests_own(kind) or _is_iterator(kind) else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
         return ("callback", self._lent.number(function), function.__name__, function.__doc__)
@@ -723,6 +719,9 @@ def _learners_module() -> type:
                 if name.startswith("_"):
                     raise
                 return objects.attribute(self._asks[0], self, name)
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            return self._asks[0].do("deepcopy", self)
 
     return LearnersModule
 

@@ -14,6 +14,7 @@ import copy
 import importlib
 import io
 import itertools
+import math
 import operator
 import pickle
 import select
@@ -34,7 +35,7 @@ from autograder.ambient import Random, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
-from autograder.sandbox.judges import Callback, JudgesObject
+from autograder.sandbox.judges import BITWISE, Callback, JudgesObject
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
@@ -43,7 +44,11 @@ from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fiel
 ITEMS = ("getitem", "setitem", "delitem", "contains")
 ORDER = ("lt", "le", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
-BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", *BITWISE)
+CONVERSIONS: dict[str, Callable[..., Any]] = {
+    **{f.__name__: f for f in (int, float, complex, round, divmod, math.floor, math.ceil, math.trunc)},
+    "index": operator.index,
+}
 
 
 def _listed(value: Any) -> tuple[bool, list[Any]] | None:
@@ -72,6 +77,8 @@ def _finish(value: Any) -> Any:
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY, "eq")},
+    **{f"i{name}": getattr(operator, f"i{name.rstrip('_')}") for name in BINARY},
+    **CONVERSIONS,
     **{f.__name__: f for f in (getattr, setattr, delattr, iter, next, len, str, repr, format, hash, bool, dir)},
     "call": lambda function, args, kwargs: function(*args, **kwargs),
     "reversed": reversed,

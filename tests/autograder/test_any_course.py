@@ -177,6 +177,26 @@ CASES = [
         ),
     ),
     Case(
+        "numbers of the learner's own: conversions, rounding, shifts, in-place operators",
+        "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return float(self.n)\n"
+        "    def __int__(self):\n        return int(self.n)\n    def __index__(self):\n        return int(self.n)\n"
+        "    def __round__(self, digits=0):\n        return round(self.n, digits)\n    def __lshift__(self, k):\n"
+        "        return Money(self.n * 10**k)\n    def __divmod__(self, k):\n        return divmod(self.n, k)\n"
+        "    def __iadd__(self, other):\n        self.n += other.n\n        return self",
+        (
+            "assert float(Money(2)) == 2.0 and int(Money(2.5)) == 2",
+            "import math\nassert math.isclose(Money(0.5), 0.5)",
+            "assert [5, 6, 7][Money(1)] == 6 and list(range(Money(2))) == [0, 1]",
+            "assert round(Money(1.26), 1) == 1.3 and divmod(Money(7), 2) == (3, 1)",
+            "assert (Money(3) << 2).n == 300",
+            "m = n = Money(1)\nm += Money(4)\nassert m is n and n.n == 5",
+        ),
+        (
+            "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return 1\n"
+            "    def __index__(self):\n        return 0\n    def __add__(self, other):\n        return Money(self.n + other.n)",
+        ),
+    ),
+    Case(
         "isinstance and type of learners' classes",
         "class Animal:\n    def speak(self):\n        return '...'\n"
         "class Dog(Animal):\n    def speak(self):\n        return 'Woof'\ndef make():\n    return Dog()",
