@@ -2,12 +2,22 @@
 
 A test that appends to a list which is an attribute of a learner's object has appended to the learner's list. What is
 in a container counts by identity, so that looking for changes costs little; large ones are not kept in step.
+
+Random generators and streams in memory are no containers, but go there and back with a call as these do, by what
+they say of their state.
 """
 
 from __future__ import annotations
 
+import collections
+import io
 import operator
-from typing import Any
+import pickle
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
 
 MOST = 10_000  # items of a container that is kept in step
 
@@ -60,10 +70,63 @@ def _items(container: Any) -> list[Any]:
     return list(container)
 
 
+class State(NamedTuple):
+    """How the state of an object is read, as plain data, and given to another, which is of its kind."""
+
+    look: Callable[[Any], Any]
+    restore: Callable[[Any, Any], Any]
+
+
+def _set_generator(generator: np.random.Generator, state: Any) -> None:
+    generator.bit_generator.state = state
+
+
+def _set_random_state(generator: np.random.RandomState, state: Any) -> None:
+    if not 0 <= state[2] <= 624:  # numpy reads on from there without a look
+        raise ValueError("A random generator's position is out of range.")
+    generator.set_state(state)
+
+
+def _rewrite(stream: Any, state: Any) -> None:
+    if state is None:
+        stream.close()
+        return
+    text, position = state
+    stream.seek(0)
+    stream.truncate()
+    stream.write(text)
+    stream.seek(position)
+
+
+_STREAM = State(lambda stream: None if stream.closed else (stream.getvalue(), stream.tell()), _rewrite)
+STATES = {
+    random.Random: State(random.Random.getstate, random.Random.setstate),
+    np.random.Generator: State(lambda generator: generator.bit_generator.state, _set_generator),
+    np.random.RandomState: State(np.random.RandomState.get_state, _set_random_state),
+    io.StringIO: _STREAM,
+    io.BytesIO: _STREAM,
+    bytearray: State(bytes, lambda array, state: operator.setitem(array, slice(None), state)),
+}
+
+
+def has_state(value: Any) -> bool:
+    """Whether an object goes there and back by its state. Of numpy's generators, those of ``default_rng`` do."""
+    kind = type(value)
+    if kind is np.random.Generator:
+        return type(value.bit_generator) is np.random.PCG64
+    return kind in STATES and not getattr(value, "closed", False)
+
+
+def as_it_is(container: Any) -> Any:
+    """What a later look at a container is compared with."""
+    state = STATES.get(type(container))
+    return container.copy() if state is None else pickle.dumps(state.look(container))
+
+
 def refill(container: Any, items: Any) -> None:
     """Makes a list, dict or set hold these items (pairs, for a dict), and no others."""
     container.clear()
-    if isinstance(container, list):
+    if isinstance(container, list | collections.deque):
         container.extend(items)
     elif isinstance(container, dict):
         for key, value in items:  # a Counter's own update would count

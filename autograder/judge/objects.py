@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from autograder.sandbox.session import BINARY, ORDER, UNARY
+from autograder.sandbox.session import BINARY, CONVERSIONS, ORDER, UNARY
 from autograder.wire import named_tuple
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class Remote:
     def __init__(self, client: Client, number: int, kind: str | None = None) -> None:
         for name, value in (("_client", client), ("_number", number), ("_kind", kind), ("_items", None)):
             object.__setattr__(self, name, value)
+
+    def __init_subclass__(cls) -> None:
+        """What a library's class does to those derived from it was done there, to the learner's own."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -287,10 +290,18 @@ def _reflected(name: str) -> Callable[[Remote, Any], Any]:
     return operate
 
 
-for _name in (*UNARY, *ORDER, *BINARY):
+def _in_place(name: str) -> Callable[[Remote, Any], Any]:
+    def operate(self: Remote, other: Any) -> Any:
+        return self._client.operate(name, self, other, in_place=True)
+
+    return operate
+
+
+for _name in (*UNARY, *ORDER, *BINARY, *CONVERSIONS):
     setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
 for _name in BINARY:
     setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
+    setattr(Remote, f"__i{_name.rstrip('_')}__", _in_place(_name))
 
 
 class RemoteClass(ABCMeta):

@@ -13,7 +13,6 @@ import functools
 import io
 import itertools
 import linecache
-import operator
 import pickle
 import select
 import signal
@@ -23,7 +22,7 @@ import time
 import types
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
@@ -36,7 +35,7 @@ from autograder.frames import Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.objects import LearnerError, LearnerExit, Remote, RemoteClass, RemoteError, is_remote
 from autograder.judge.patches import Patches
-from autograder.live import Live, refill
+from autograder.live import STATES, Live, has_state, refill
 from autograder.process import Process
 from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
 from autograder.shared import Shared, kind_of, machinery
@@ -52,14 +51,17 @@ _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, ty
 _DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
 _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
 
+
+def _items(own: Any) -> Any:
+    """What iterating over an object of a test's gives: all at once, or an iterator, which may have no end."""
+    return list(own) if hasattr(type(own), "__len__") else iter(own)
+
+
 # What the learner's code may do with an object of a test's own class.
 SERVED: dict[str, Callable[..., Any]] = {
     **{what: done for what, done in OPERATIONS.items() if what != "listed"},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
-    "items": list,
-    "int": int,
-    "float": float,
-    "index": operator.index,
+    "items": _items,
 }
 _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attributes that lead into the judge
 # What is called, and not asked.
@@ -164,12 +166,12 @@ class Client:
             objects.forget_items(operands)
         return given
 
-    def operate(self, operator: str, *operands: Any) -> Any:
+    def operate(self, operator: str, *operands: Any, in_place: bool = False) -> Any:
         """Does an operator that Python has signs for, where the reference solution's classes define it."""
         name = operator.rstrip("_")
         if not self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}", f"i{name}"}):
             raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
-        return self.do(operator, *operands)
+        return self.do(f"i{operator}" if in_place else operator, *operands)
 
     def stands_for(self, made: RemoteClass, number: int) -> None:
         """A class that a test derived from a learner's stands for that one there."""
@@ -381,7 +383,7 @@ class Client:
             else:
                 parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
                 self._classes[number] = objects.class_of(
-                    self, number, name, doc, [*parents, instructors], None if fields is None else tuple(fields)
+                    self, number, name, doc, [instructors, *parents], None if fields is None else tuple(fields)
                 )
         return self._classes[number]
 
@@ -399,7 +401,7 @@ class Client:
         dead = self._shared.dead()
         containers, contents = _open(payload, self._live)
         index = {id(container): i for i, container in enumerate(containers)}
-        kinds = [type(c).__name__ if type(c) in _OPENED else writer.write(c) for c in containers]
+        kinds = [self._opening(container, writer) for container in containers]
         live = [(number, objects.contents(container)) for number, container in self._live.changes()]
         pickled = self.dump((contents, live, self.patches.changes(), payload), index)
         news = self._shared.changes(writer, look=op != "names")  # which asks for nothing that a change could alter
@@ -421,6 +423,15 @@ class Client:
         gone = {"dead": dead, "dropped": dropped, "released": released}
         self._shared.sent(self._channel.send(message | gone, writer.buffers))
         return containers
+
+    def _opening(self, container: Any, writer: Writer) -> Any:
+        """How a container that is sent begins there, see ``Session._container``; what it holds follows."""
+        kind = type(container)
+        if kind.__name__ in CONTAINERS:
+            return kind.__name__
+        if kind in _EMPTY:
+            return writer.buffer(self.dump(_EMPTY[kind](container)))
+        return writer.buffer(self.dump(container)) if kind in STATES else writer.write(container)
 
     def dump(self, value: Any, containers: dict[int, int] | None = None) -> bytes:
         file = io.BytesIO()
@@ -446,9 +457,9 @@ class Client:
             return self._callback(value) if _stays_here(value) else None
         if _is_named(kind):
             return None
-        if _is_tests_own(kind) or kind is types.GeneratorType:
-            return self._judges_own(value)
-        return ("shared", self._shared.share(value)) if kind_of(value) is not None else None
+        if kind_of(value) is not None:
+            return ("shared", self._shared.share(value))
+        return self._judges_own(value) if _is_tests_own(kind) or _is_iterator(kind) else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
         return ("callback", self._lent.number(function), getattr(function, "__name__", "partial"), function.__doc__)
@@ -602,6 +613,11 @@ def _is_mocks_own(thing: Any, name: str) -> bool:
     return mock is not None and issubclass(type(thing), mock.NonCallableMock) and hasattr(mock.AsyncMock, name)
 
 
+def _is_iterator(kind: type) -> bool:
+    """Whether this is a class of iterators of Python's own: what is taken from one there is gone here."""
+    return kind.__module__ in ("builtins", "itertools") and issubclass(kind, Iterator)
+
+
 def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
     """The containers and arrays reached from a payload through one another, with what they hold."""
     containers: list[Any] = []
@@ -615,7 +631,7 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
             stack.extend(value)
         if id(value) in seen or live.number(value) is not None:
             continue
-        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or tabular.is_simple(value)):
+        if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or _goes_as_data(value)):
             continue
         seen.add(id(value))
         containers.append(value)
@@ -630,7 +646,16 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
     return containers, contents
 
 
-_OPENED = frozenset(CONTAINERS.values())
+def _goes_as_data(value: Any) -> bool:
+    return has_state(value) or tabular.is_simple(value)
+
+
+# Containers that are made by more than their name: what makes an empty one.
+_EMPTY: dict[type, Callable[[Any], Any]] = {
+    collections.deque: lambda full: collections.deque(maxlen=full.maxlen),
+    collections.defaultdict: lambda full: collections.defaultdict(full.default_factory),
+}
+_OPENED = frozenset({*CONTAINERS.values(), *_EMPTY})
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -726,6 +751,9 @@ def _learners_module() -> type:
                     raise
                 return objects.attribute(self._asks[0], self, name)
 
+        def __deepcopy__(self, memo: Any) -> Any:
+            return self._asks[0].do("deepcopy", self)
+
     return LearnersModule
 
 
@@ -744,6 +772,8 @@ def _restore(container: Any, items: list[Any], reader: Reader) -> None:
     if type(container) is np.ndarray:
         if container.flags.writeable:
             container[...] = np.frombuffer(reader.buffer(items[0]), dtype=container.dtype).reshape(container.shape)
+    elif type(container) in STATES:
+        STATES[type(container)].restore(container, reader.read(items[0]))
     elif type(container) not in _OPENED:
         tabular.restore(container, reader.table(items[0]))
     elif isinstance(container, dict):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autograder.sandbox.session import Session
 
+BITWISE = ("and_", "or_", "xor", "lshift", "rshift")
+
 
 class Callback:
     """A function that stays in the judge: calling it here runs it there."""
@@ -58,7 +60,8 @@ class JudgesObject:
         return self._session.ask_object("call", self._number, args, kwargs)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._session.ask_object("items", self._number))
+        items = self._session.ask_object("items", self._number)
+        return items if items is self else iter(items)
 
     def __next__(self) -> Any:
         return self._session.ask_object("next", self._number)
@@ -92,8 +95,11 @@ def _reflected(what: str) -> Callable[..., Any]:
 
 for _name in ("eq", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "len", "str", "repr", "hash", "bool"):
     setattr(JudgesObject, f"__{_name}__", _operation(_name))
-for _name in ("getitem", "setitem", "delitem", "contains", "enter", "int", "float", "index", "format"):
+for _name in ("int", "float", "complex", "index", "round", "divmod", "floor", "ceil", "trunc"):
     setattr(JudgesObject, f"__{_name}__", _operation(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor"):
+for _name in ("getitem", "setitem", "delitem", "contains", "enter", "format"):
+    setattr(JudgesObject, f"__{_name}__", _operation(_name))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", *BITWISE):
     setattr(JudgesObject, f"__{_name.rstrip('_')}__", _operation(_name))
+    setattr(JudgesObject, f"__i{_name.rstrip('_')}__", _operation(f"i{_name}"))
     setattr(JudgesObject, f"__r{_name.rstrip('_')}__", _reflected(_name))

@@ -14,6 +14,7 @@ import copy
 import importlib
 import io
 import itertools
+import math
 import operator
 import pickle
 import select
@@ -33,8 +34,8 @@ from autograder import tabular
 from autograder.ambient import Random, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
-from autograder.live import MOST, Live, refill
-from autograder.sandbox.judges import Callback, JudgesObject
+from autograder.live import MOST, STATES, Live, as_it_is, refill
+from autograder.sandbox.judges import BITWISE, Callback, JudgesObject
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
@@ -43,7 +44,11 @@ from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fiel
 ITEMS = ("getitem", "setitem", "delitem", "contains")
 ORDER = ("lt", "le", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
-BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", *BITWISE)
+CONVERSIONS: dict[str, Callable[..., Any]] = {
+    **{f.__name__: f for f in (int, float, complex, round, divmod, math.floor, math.ceil, math.trunc)},
+    "index": operator.index,
+}
 
 
 def _listed(value: Any) -> tuple[bool, list[Any]] | None:
@@ -72,6 +77,8 @@ def _finish(value: Any) -> Any:
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY, "eq")},
+    **{f"i{name}": getattr(operator, f"i{name.rstrip('_')}") for name in BINARY},
+    **CONVERSIONS,
     **{f.__name__: f for f in (getattr, setattr, delattr, iter, next, len, str, repr, format, hash, bool, dir)},
     "call": lambda function, args, kwargs: function(*args, **kwargs),
     "reversed": reversed,
@@ -217,7 +224,7 @@ class Session:
         self._containers.append({})
         try:
             payload, containers = self._receive(message, buffers)
-            before = [container.copy() for container in containers]
+            before = [as_it_is(container) for container in containers]
             self._containers[-1] = {id(container): i for i, container in enumerate(containers)}
             try:
                 self._interrupts.heed()
@@ -292,7 +299,7 @@ class Session:
         self._shared.apply(pickle.loads(buffers[message["news"]]), reader, buffers)
         if "random" in message:
             self._random.restore(pickle.loads(buffers[message["random"]]))
-        opened = [CONTAINERS[made]() if type(made) is str else reader.read(made) for made in message["containers"]]
+        opened = [self._container(made, reader) for made in message["containers"]]
         self._opened = opened
         contents, live, patches, payload = self.load(buffers[message["payload"]])
         for module, name, replacement in patches:
@@ -308,6 +315,12 @@ class Session:
             if content is not None:
                 refill(container, content)
         return payload, opened
+
+    def _container(self, made: Any, reader: Reader) -> Any:
+        """What a judge has opened, as it begins here: of a kind of that name, pickled, or as plain data."""
+        if type(made) is str:
+            return CONTAINERS[made]()
+        return self.load(reader.buffer(made)) if type(made) is int else reader.read(made)
 
     def _patch(self, module: str, name: str, *replacement: Any) -> None:
         """Puts something in the place of a module's own, or that back. A builtin's place is the notebook's names."""
@@ -379,8 +392,10 @@ class Session:
     def _contents(self, container: Any, writer: Writer) -> Any:
         if isinstance(container, dict):
             return [[writer.write(k), writer.write(v)] for k, v in container.items()]
-        if isinstance(container, list | set):
+        if isinstance(container, list | set | collections.deque):
             return [writer.write(item) for item in container]
+        if type(container) in STATES:
+            return [writer.write(STATES[type(container)].look(container))]
         if not isinstance(container, np.ndarray):
             return [writer.table(container)]
         return [writer.buffer(container.tobytes())]
@@ -519,6 +534,8 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def _differs(container: Any, old: Any) -> bool:
+    if type(container) in STATES:
+        return as_it_is(container) != old
     if isinstance(container, np.ndarray):
         return container.tobytes() != old.tobytes()
     if tabular.kind_of(container) is not None:

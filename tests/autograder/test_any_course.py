@@ -177,6 +177,26 @@ CASES = [
         ),
     ),
     Case(
+        "numbers of the learner's own: conversions, rounding, shifts, in-place operators",
+        "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return float(self.n)\n"
+        "    def __int__(self):\n        return int(self.n)\n    def __index__(self):\n        return int(self.n)\n"
+        "    def __round__(self, digits=0):\n        return round(self.n, digits)\n    def __lshift__(self, k):\n"
+        "        return Money(self.n * 10**k)\n    def __divmod__(self, k):\n        return divmod(self.n, k)\n"
+        "    def __iadd__(self, other):\n        self.n += other.n\n        return self",
+        (
+            "assert float(Money(2)) == 2.0 and int(Money(2.5)) == 2",
+            "import math\nassert math.isclose(Money(0.5), 0.5)",
+            "assert [5, 6, 7][Money(1)] == 6 and list(range(Money(2))) == [0, 1]",
+            "assert round(Money(1.26), 1) == 1.3 and divmod(Money(7), 2) == (3, 1)",
+            "assert (Money(3) << 2).n == 300",
+            "m = n = Money(1)\nm += Money(4)\nassert m is n and n.n == 5",
+        ),
+        (
+            "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return 1\n"
+            "    def __index__(self):\n        return 0\n    def __add__(self, other):\n        return Money(self.n + other.n)",
+        ),
+    ),
+    Case(
         "isinstance and type of learners' classes",
         "class Animal:\n    def speak(self):\n        return '...'\n"
         "class Dog(Animal):\n    def speak(self):\n        return 'Woof'\ndef make():\n    return Dog()",
@@ -266,6 +286,20 @@ CASES = [
             "assert Repo.__abstractmethods__ == frozenset({'get'})",
         ),
         ("class Repo:\n    def get(self, key): ...\nclass Memory:\n    def get(self, key):\n        return 0",),
+    ),
+    Case(
+        "generic classes, and library classes that look at their subclasses",
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass Stack(Generic[T]):\n    def __init__(self):\n"
+        "        self.items: list[T] = []\n    def push(self, x: T) -> None:\n        self.items.append(x)",
+        (
+            "s = Stack()\ns.push(1)\nassert s.items == [1]",
+            "s = Stack[int]()\ns.push(2)\nassert s.items == [2]",
+            "from typing import Generic\nassert issubclass(Stack, Generic)",
+            "class Loud(Stack):\n    def twice(self, x):\n        self.push(x * 2)\nl = Loud()\nl.twice(2)\nassert l.items == [4]",
+        ),
+        (
+            "class Stack:\n    def __init__(self):\n        self.items = []\n    def push(self, x):\n        self.items = [x, x]",
+        ),
     ),
     Case(
         "linked objects",
@@ -387,6 +421,47 @@ CASES = [
             "d = {'a': [1]}\ne = pure(d)\nassert e['a'] is d['a'] and e is not d",
         ),
         ("def add_one(xs):\n    xs = [x + 1 for x in xs]\ndef pure(d):\n    d['k'] = 1\n    return d",),
+    ),
+    Case(
+        "queues, default dictionaries, streams and generators changed by the learner's code",
+        "def push(q, x):\n    q.append(x)\ndef group(d, k, v):\n    d[k].append(v)\ndef fill(b):\n    b.extend(b'yz')\n"
+        "def say(f, text):\n    print(text, file=f)\ndef first_line(f):\n    return f.readline()\n"
+        "def roll(rng):\n    return rng.random()",
+        (
+            "from collections import deque\nq = deque([1, 2], maxlen=2)\nassert push(q, 3) is None and q == deque([2, 3])",
+            "from collections import defaultdict\nd = defaultdict(list)\ngroup(d, 1, 2)\ngroup(d, 1, 3)\n"
+            "assert d == {1: [2, 3]} and d[7] == []",
+            "from collections import defaultdict\nd = defaultdict(lambda: [0])\ngroup(d, 1, 2)\nassert d[1] == [0, 2]",
+            "b = bytearray(b'x')\nfill(b)\nassert b == b'xyz'",
+            "import io\nf = io.StringIO()\nsay(f, 'a')\nsay(f, 'b')\nassert f.getvalue() == 'a\\nb\\n'",
+            "import io\nf = io.BytesIO(b'a\\nb')\nassert first_line(f) == b'a\\n' and f.read() == b'b'",
+            "import random\na, b = random.Random(1), random.Random(1)\nassert [roll(a), roll(a)] == [b.random(), b.random()]",
+            "import numpy as np\na, b = np.random.default_rng(1), np.random.default_rng(1)\n"
+            "assert [roll(a), roll(a), a.random()] == [b.random(), b.random(), b.random()]",
+            "import numpy as np\na, b = np.random.RandomState(1), np.random.RandomState(1)\n"
+            "assert [roll(a), roll(a)] == [b.random_sample(), b.random_sample()]",
+        ),
+        (
+            "def push(q, x):\n    return [*q, x]\ndef group(d, k, v):\n    d = {k: [v]}\ndef fill(b):\n    return b + b'yz'\n"
+            "def say(f, text):\n    print(text)\ndef first_line(f):\n    return f.read()\ndef roll(rng):\n    return 0.5",
+        ),
+    ),
+    Case(
+        "iterators that the learner's code takes from",
+        "def take(it, n):\n    return [next(it) for _ in range(n)]\ndef first(xs, wanted):\n    for x in xs:\n        if wanted(x):\n"
+        "            return x",
+        (
+            "it = iter([1, 2, 3])\nassert take(it, 2) == [1, 2] and list(it) == [3]",
+            "z = zip('ab', map(int, '12'))\nassert take(z, 1) == [('a', 1)] and list(z) == [('b', 2)]",
+            "import itertools\nc = itertools.count()\nassert first(c, lambda x: x > 4) == 5 and next(c) == 6",
+            "def naturals():\n    n = 0\n    while True:\n        yield n\n        n += 1\nassert first(naturals(), lambda x: x > 4) == 5",
+            "class Evens:\n    def __iter__(self):\n        return iter(range(0, 10**15, 2))\n"
+            "assert first(Evens(), lambda x: x > 4) == 6",
+        ),
+        (
+            "def take(it, n):\n    return list(range(n))\ndef first(xs, wanted):\n    return 0",
+            "def take(it, n):\n    return [*it, 0, 0][:n]\ndef first(xs, wanted):\n    return next(iter(xs))",
+        ),
     ),
     Case(
         "the same object comes back",

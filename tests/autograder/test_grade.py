@@ -569,6 +569,55 @@ def test_torch_work_is_graded(attempt: Attempt, torch_warm: Warm, isolated: None
     assert points(attempt(solution, [test], lies, setup=setup, process=torch_warm, isolate=True)) == [0.0]
 
 
+def test_a_module_class_of_an_instructors_cell(attempt: Attempt, torch_warm: Warm) -> None:
+    """Learners train it, make one, derive from it; a test copies what they made."""
+    setup = """
+import copy
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.calls = nn.Linear(3, 2), 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.fc(x)
+"""
+    solution = """
+def train(model, x, y):
+    model.train()
+    opt = torch.optim.Adam(model.parameters(), lr=0.1)
+    for _ in range(20):
+        opt.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        opt.step()
+def make():
+    return Net()
+class Twice(Net):
+    def forward(self, x):
+        return 2 * super().forward(x)
+"""
+    tests = [
+        "torch.manual_seed(0)\nx = torch.randn(20, 3)\ny = (x[:, 0] > 0).long()\nnet = Net().eval()\ntrain(net, x, y)\n"
+        "assert net.calls == 20 and net.training and (net(x).argmax(1) == y).float().mean() > 0.9",
+        "class Other(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(3, 2)\n    def forward(self, x):\n        return self.fc(x)\nother = Other()\ntrain(other, x, y)\n"
+        "assert (other(x).argmax(1) == y).float().mean() > 0.9",
+        "torch.manual_seed(1)\nmade = make()\ntorch.manual_seed(1)\n"
+        "assert isinstance(made, Net) and torch.equal(made.fc.weight, Net().fc.weight)",
+        "twice = Twice()\nassert isinstance(twice, Net) and torch.allclose(twice(x), 2 * twice.fc(x))",
+        "copied = copy.deepcopy(twice)\nwith torch.no_grad():\n    copied.fc.weight.zero_()\n"
+        "assert isinstance(copied, Twice) and twice.fc.weight.abs().sum() > 0 and copied(x).shape == (20, 2)",
+    ]
+    stub = (
+        "def train(model, x, y):\n    pass\ndef make():\n    return nn.Linear(3, 2)\nclass Twice(nn.Module):\n    pass"
+    )
+    assert points(attempt(solution, tests, solution, setup=setup, process=torch_warm)) == [1.0] * 5
+    assert points(attempt(solution, tests, stub, setup=setup, process=torch_warm)) == [0.0] * 5
+
+
 def test_a_patched_check_of_a_shipped_module_changes_nothing(
     cells: SimpleNamespace, warm: Warm, tmp_path: Path, isolated: None
 ) -> None:
