@@ -44,7 +44,10 @@ def main() -> None:
 def grade(words: tuple[str, ...]) -> None:
     """Grade an assignment: submitted/*/ASSIGNMENT/*.ipynb into the gradebook and autograded/."""
     app = GradeApp()
-    app.initialize(list(words))
+    try:
+        app.initialize(list(words))
+    except Exception as error:
+        raise click.ClickException(layout.unread(error)) from error
     app.start()
 
 
@@ -83,6 +86,7 @@ class GradeApp(AutogradeApp):
         ),
     }
     load_cwd_config = False  # that of the course is loaded, wherever this is started
+    raise_config_file_errors = True  # half of a configuration would grade with other limits than the course's
 
     picture = Unicode("", help="write a PNG of the results to this file").tag(config=True)
 
@@ -99,8 +103,8 @@ class GradeApp(AutogradeApp):
     def start(self) -> None:
         """Grades; exits with 1, as nbgrader does, where anything asked for was not graded."""
         NbGrader.start(self)
-        assignment = self._assignment()
         try:
+            assignment = self._assignment()
             layout.expect_course(self.coursedir)
             failed = run(self, assignment)
         except (layout.LayoutError, gradebook.GradebookError, pool.PoolError, Refused, TraitError) as error:
@@ -278,13 +282,18 @@ def report_command(assignment: str, as_json: bool, output: Path | None, course_d
     warnings.simplefilter("ignore", SAWarning)
     try:
         found = data.gather(layout.open_course(course_dir.resolve()), assignment)
-    except layout.LayoutError as error:
+    except (layout.LayoutError, gradebook.GradebookError) as error:
         raise click.ClickException(str(error)) from error
     text = json.dumps(found, indent=1) if as_json else page.page(found)
     output = output or Path("-" if as_json else course_dir / "reports" / f"{assignment}.html")
     if str(output) == "-":
         click.echo(text)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"{output} cannot be written: {error.strerror or error}. Make room there, or name another with --output."
+        ) from error
     click.echo(f"The report is in {output}")

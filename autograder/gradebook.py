@@ -26,7 +26,7 @@ from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from autograder import released, tables
 from autograder.grading import Report
@@ -50,7 +50,13 @@ def open_gradebook(course: CourseDirectory) -> Gradebook:
     scripts = sysconfig.get_path("scripts")
     if scripts not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
-    return Gradebook(course.db_url, course.course_id)
+    try:
+        return Gradebook(course.db_url, course.course_id)
+    except (ArgumentError, ImportError) as error:
+        raise GradebookError(
+            f"The gradebook cannot be opened: {error}. Look at CourseDirectory.db_url in nbgrader_config.py, and at "
+            "what its database needs to be installed."
+        ) from error
 
 
 def expect_assignment(gradebook: Gradebook, assignment: Assignment) -> tables.Structure:

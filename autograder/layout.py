@@ -95,12 +95,23 @@ def expect_course(course: CourseDirectory) -> None:
         )
 
 
+def unread(error: Exception) -> str:
+    """What to say of a configuration that raised ``error``: such a file is a program."""
+    return (
+        f"The configuration cannot be read ({type(error).__name__}: {error}), and nothing was done without it: "
+        "mend nbgrader_config.py, and run the same command again."
+    )
+
+
 def open_course(root: Path) -> CourseDirectory:
     """The course directory at ``root``, with the settings of its ``nbgrader_config.py``."""
     with chdir(root):
         app = NbGrader()
-        app.log_level = logging.ERROR
-        app.initialize([])
+        app.log_level, app.raise_config_file_errors = logging.ERROR, True
+        try:
+            app.initialize([])
+        except Exception as error:
+            raise LayoutError(unread(error)) from error
         course = app.coursedir
     course.root = str(root)
     expect_course(course)

@@ -10,7 +10,7 @@ import builtins
 import os
 import pickle
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,12 @@ class Names:
 
 def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
     """Grades one notebook, telling of each of its cells over ``control``."""
+    # Between cells nobody listens to what the learner's code prints and warns of: it must not reach a terminal.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        _grade(control, sandbox, shell)
+
+
+def _grade(control: Channel, sandbox: Channel, shell: Shell) -> None:
     _, buffers = control.receive()
     job: Job = pickle.loads(buffers[0])
     bound_memory(job.limits)

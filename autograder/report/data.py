@@ -40,6 +40,7 @@ import numpy as np
 from nbgrader import api, utils
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from autograder import feedback, gradebook, layout
 from autograder.verdict import State
@@ -65,10 +66,17 @@ class Graded:
 
 
 def gather(course: CourseDirectory, assignment: str) -> Record:
-    """The report on an assignment; raises LayoutError where the course has no such assignment."""
+    """The report on an assignment; raises LayoutError where the course has none such, and GradebookError."""
     task = layout.read_assignment(course, assignment)
     exercises = list(_exercises(task))
-    booked, known = _gradebook(course, assignment)
+    try:
+        booked, known = _gradebook(course, assignment)
+    except SQLAlchemyError as error:
+        why = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise gradebook.GradebookError(
+            f"The gradebook cannot be read: {why}. Free it, or look at CourseDirectory.db_url in nbgrader_config.py, "
+            "and run the same command again."
+        ) from error
     submitted = {one.student for one in layout.submissions(course, task) if not one.nameless}
     found = {student: _records(course, task, student) for student in sorted(submitted | booked.keys())}
     students = [

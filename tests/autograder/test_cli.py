@@ -56,12 +56,21 @@ def test_what_is_no_command_is_a_usage_error() -> None:
         (["ps1", "--no-such-flag"], "no-such-flag"),
         (["ps1", "--Execute.enabled=False"], "Points come from running tests"),
         (["ps1", "--hide=/no/such/folder"], "/no/such/folder"),
+        (["ps+1"], "should not contain"),
+        (["ps1", "--db=nonsense"], "CourseDirectory.db_url"),
         (["ps1", "--notebook=nope"], "No notebook of ps1 is called nope. It has work."),
     ],
 )
 def test_what_cannot_be_done_ends_as_it_does_with_nbgrader(root: Path, words: list[str], said: str) -> None:
     result = run("grade", "--course-dir", str(root), "--isolation=none", *words)
     assert result.exit_code in (1, 2) and said in result.output, result.output
+
+
+@pytest.mark.parametrize("verb", ["grade", "report"])
+def test_a_configuration_that_cannot_be_read_is_not_passed_over(root: Path, verb: str) -> None:
+    (root / "nbgrader_config.py").write_text("c = get_config()\nc.Execute.timeout = (\n")
+    said = run(verb, "ps1", f"--course-dir={root}")
+    assert said.exit_code == 1 and "mend nbgrader_config.py" in said.output
 
 
 def test_a_folder_that_is_no_course_is_said_to_be_none(tmp_path: Path) -> None:

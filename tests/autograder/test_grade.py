@@ -94,6 +94,23 @@ def test_a_warning_on_stderr_is_no_failure(attempt: Attempt) -> None:
     assert states(attempt("def f(x): return x", ["assert f(1) == 1"], answer)) == ["passed"]
 
 
+def test_what_a_cell_warns_of_shows_in_the_cell_and_on_no_terminal(
+    attempt: Attempt, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = """
+import threading, time, warnings
+def f(x): return x
+def chat():
+    while True: print("chat"); time.sleep(0.001)
+threading.Thread(target=chat, daemon=True).start()
+warnings.warn("old \x1b[31m")
+"""
+    report = attempt("def f(x): return x", ["import time; time.sleep(0.1); f(1)"] * 3, answer)
+    assert states(report) == ["passed"] * 3
+    assert "UserWarning: old" in str(report.notebook.cells[0].outputs)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_last_value_of_a_test_is_partial_credit(
     attempt: Attempt, cells: SimpleNamespace, graded: Callable[..., Report]
 ) -> None:

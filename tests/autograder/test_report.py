@@ -132,6 +132,14 @@ def test_no_such_assignment_and_no_course_are_errors_with_a_sentence(bare: Path,
     assert said.exit_code == 1 and "is not an nbgrader course directory" in said.output
 
 
+@pytest.mark.parametrize("where", ["", 'c.CourseDirectory.db_url = "nonsense"'])
+def test_a_gradebook_that_cannot_be_read_is_said_to_be_so(bare: Path, where: str) -> None:
+    (bare / "gradebook.db").write_text("no database")
+    (bare / "nbgrader_config.py").write_text(f"c = get_config()\n{where}\n")
+    said = run(bare, "--json")
+    assert said.exit_code == 1 and "The gradebook cannot be read" in said.output
+
+
 @pytest.mark.parametrize("earned", [[(2.0, 1.0)], [(2.0, 0.0)] * 3, [(0.0, 0.0)] * 2])
 def test_one_submission_and_equal_scores_make_a_page(bare: Path, earned: list[tuple[float, float]]) -> None:
     for number, points in enumerate(earned):
@@ -227,6 +235,8 @@ def test_the_report_is_written_where_it_is_asked_for(root: Path, tmp_path: Path)
     assert html.strip().startswith("<!DOCTYPE html>") and all(name in html for name in ("s0000", *NAMES))
     assert run(root, "--json", "--output", str(tmp_path / "r.json")).exit_code == 0
     assert json.loads((tmp_path / "r.json").read_text())["version"] == 1
+    said = run(root, "--output", str(tmp_path / "r.json" / "r.html"))
+    assert said.exit_code == 1 and "cannot be written" in said.output
 
 
 def of_class(count: int) -> dict[str, Any]:
