@@ -30,6 +30,11 @@ save([1, 2])
 with open("saved.bin", "rb") as file:
     assert pickle.load(file) == [1, 2]"""
 
+HINTS = """import inspect
+from typing import get_type_hints
+assert get_type_hints(thrice) == {"x": int, "return": int}
+assert inspect.signature(thrice, eval_str=True).return_annotation is int and thrice(2) == 6"""
+
 MODULE = """import importlib.util
 write(3)
 spec = importlib.util.spec_from_file_location("helpers", "helpers.py")
@@ -47,6 +52,8 @@ COURSE = [
     ("locked", "setup", "from helpers import scale", 0),
     ("solution", "twice", _solved("def twice(x):\n    return 2 * x"), 0),
     ("test", "test-twice", UNITTEST, 1),
+    ("solution", "thrice", _solved("def thrice(x: int) -> 'int':\n    return 3 * x"), 0),
+    ("test", "test-thrice", HINTS, 1),
     ("solution", "total", _solved("def total():\n    return int(input()) + int(input())"), 0),
     ("test", "test-total", INPUT, 1),
     ("solution", "greet", _solved("def greet(name):\n    print(f'Hello, {name}')"), 0),
@@ -141,6 +148,15 @@ def attack_examples_in_docstrings(work: Any) -> None:
 def attack_texts_that_are_evaluated(work: Any) -> None:
     """Has code run in the place of the test, as what an object says of itself."""
     work.answer(label=f'class Label:\n    def __init__(self, x): pass\n    def __repr__(self): return "{LEAVE}"')
+
+
+def attack_annotations(work: Any) -> None:
+    """Has code run in the place of the test, as an annotation, where no builtin can be had."""
+    opens = "[c for c in ().__class__.__base__.__subclasses__() if c.__name__ == 'Popen'][0]"
+    work.answer(
+        thrice=f"def thrice(x: int) -> \"{opens}(['touch', '/var/tmp/left-by-a-learner']) and (0).__class__\":\n"
+        "    return 0"
+    )
 
 
 def attack_pickles(work: Any) -> None:
