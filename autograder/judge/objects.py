@@ -37,6 +37,8 @@ MAX_ITEMS = 10**6  # that a learner's object in the place of a list may have
 COMPARISONS = frozenset(
     {"allclose", "array_equal", "compare", "compare_total", "endswith", "eq", "equal", "equals", "equiv", "fullmatch"}
     | {"difference", "dist", "isin", "symmetric_difference"}
+    | {"assert_any_call", "assert_called", "assert_called_once", "assert_called_once_with", "assert_called_with"}
+    | {"assert_has_calls", "assert_not_called"}
     | {"ge", "gt", "is_close", "is_equal", "isclose", "isdisjoint", "issubset", "issuperset", "le", "lt", "match"}
     | {"ne", "samefile", "startswith", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__contains__"}
 )

@@ -25,6 +25,19 @@ tally = Tally(2)
 tally.add(3)
 assert examples == (0, 1) and tally.count == 5"""
 
+TRAIN = """from unittest.mock import Mock
+class Log:
+    def __init__(self):
+        self.lines = []
+    def write(self, line):
+        self.lines.append(line)
+    def check(self):
+        assert self.lines == ["fitted"]
+model, log = Mock(), Log()
+train(model, log)
+model.fit.assert_called_once_with(epochs=3)
+log.check()"""
+
 PICKLE = """import pickle
 save([1, 2])
 with open("saved.bin", "rb") as file:
@@ -56,6 +69,8 @@ COURSE = [
     ("test", "test-thrice", HINTS, 1),
     ("solution", "total", _solved("def total():\n    return int(input()) + int(input())"), 0),
     ("test", "test-total", INPUT, 1),
+    ("solution", "train", _solved("def train(model, log):\n    model.fit(epochs=3)\n    log.write('fitted')"), 0),
+    ("test", "test-train", TRAIN, 1),
     ("solution", "greet", _solved("def greet(name):\n    print(f'Hello, {name}')"), 0),
     ("test", "test-greet", PRINT, 1),
     (
@@ -135,6 +150,19 @@ def attack_mocks_that_were_called(work: Any) -> None:
 def attack_mocks_that_forget(work: Any) -> None:
     """Calls a mock until one call is right, and has it forget the others."""
     work.answer(greet="def greet(name):\n    print(name)\n    print.reset_mock()\n    print('Hello, Bob')")
+
+
+def attack_mocks_that_are_replaced(work: Any) -> None:
+    """Puts an object of its own, which was called as it should be, in the place of a part of a mock."""
+    work.answer(
+        train="class Called:\n    def assert_called_once_with(self, **options): pass\n"
+        "def train(model, log):\n    model.fit = Called()\n    log.write('fitted')"
+    )
+
+
+def attack_spies_that_check_nothing(work: Any) -> None:
+    """Puts a function of its own in the place of a method of the test's own object."""
+    work.answer(train="def train(model, log):\n    model.fit(epochs=3)\n    log.check = lambda: None")
 
 
 def attack_examples_in_docstrings(work: Any) -> None:
