@@ -37,6 +37,8 @@ MAX_ITEMS = 10**6  # that a learner's object in the place of a list may have
 COMPARISONS = frozenset(
     {"allclose", "array_equal", "compare", "compare_total", "endswith", "eq", "equal", "equals", "equiv", "fullmatch"}
     | {"difference", "dist", "isin", "symmetric_difference"}
+    | {"assert_any_call", "assert_called", "assert_called_once", "assert_called_once_with", "assert_called_with"}
+    | {"assert_has_calls", "assert_not_called"}
     | {"ge", "gt", "is_close", "is_equal", "isclose", "isdisjoint", "issubset", "issuperset", "le", "lt", "match"}
     | {"ne", "samefile", "startswith", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__contains__"}
 )
@@ -59,7 +61,7 @@ _ASKED_FOR = {
 
 
 class LearnersText(str):
-    """A learner's docstring, or what a learner's object says of itself. A test that runs such a text runs it there."""
+    """A learner's docstring or annotation, or what an object says of itself. A test that runs it runs it there."""
 
     def __reduce__(self) -> Any:
         return str, (str.__str__(self),)
@@ -80,6 +82,8 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
     found = client.do("getattr", holder, name)
     if name == "co_filename" and found not in client.cells:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
+    if name == "__annotations__" and type(found) is dict:
+        return {key: LearnersText(kind) if type(kind) is str else kind for key, kind in found.items()}
     return LearnersText(found) if name == "__doc__" and type(found) is str else found
 
 
@@ -382,7 +386,8 @@ def _fields(said: Any) -> dict[str, Any]:
     made = {}
     for name, held in said.items() if type(said) is dict else ():
         known = {what: getattr(held, what) for what in ("init", "repr", "hash", "kw_only")}
-        if all(one is None or type(one) is bool for one in known.values()) and type(name) is str:
+        is_name = type(name) is str and name.isidentifier()  # else it would be code in what dataclasses makes of it
+        if is_name and all(one is None or type(one) is bool for one in known.values()):
             field: Any = dataclasses.field(**known)
             field.name, field.type = name, held.type
             field._field_type = dataclasses._FIELD  # type: ignore[attr-defined]

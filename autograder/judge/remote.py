@@ -273,6 +273,8 @@ class Client:
             type(operands[0]) is not str or operands[0].startswith(_INSIDE) or _is_mocks_own(own, operands[0])
         ):
             raise AttributeError(f"{operands[0]} of an object that stays with the test cannot be had")
+        if what in ("setattr", "delattr") and callable(getattr(type(own), operands[0], None)):
+            raise AttributeError(f"{operands[0]} is a method of an object that stays with the test")
         return SERVED[what](own, *operands)
 
     def _backward(self, number: Any, grad: Any) -> Any:

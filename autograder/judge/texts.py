@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import itertools
 import sys
+import typing
 from typing import Any
 
 from autograder.judge.objects import LearnersText
@@ -12,7 +14,7 @@ from autograder.judge.remote import Client
 
 
 def run_there(client: Client, namespace: dict[str, Any]) -> None:
-    """From now on, examples of learners' docstrings, and what their objects say of themselves, run in the sandbox."""
+    """From now on, examples of docstrings, annotations, and what objects say of themselves run in the sandbox."""
     run = doctest.DocTestRunner.run
 
     def run_examples(self: doctest.DocTestRunner, test: doctest.DocTest, *args: Any, **options: Any) -> Any:
@@ -38,5 +40,10 @@ def run_there(client: Client, namespace: dict[str, Any]) -> None:
             names, local = caller.f_globals, caller.f_locals if local is None else local
         return eval(source, names, local)
 
+    def compiled(source: Any, *options: Any) -> Any:
+        return source if type(source) is LearnersText else compile(source, *options)
+
     doctest.DocTestRunner.run = run_examples  # type: ignore[method-assign]
-    namespace["eval"] = evaluate
+    vars(typing).update(compile=compiled, eval=evaluate)
+    for names_of in (vars(inspect), namespace):
+        names_of["eval"] = evaluate

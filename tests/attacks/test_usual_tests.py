@@ -25,10 +25,28 @@ tally = Tally(2)
 tally.add(3)
 assert examples == (0, 1) and tally.count == 5"""
 
+TRAIN = """from unittest.mock import Mock
+class Log:
+    def __init__(self):
+        self.lines = []
+    def write(self, line):
+        self.lines.append(line)
+    def check(self):
+        assert self.lines == ["fitted"]
+model, log = Mock(), Log()
+train(model, log)
+model.fit.assert_called_once_with(epochs=3)
+log.check()"""
+
 PICKLE = """import pickle
 save([1, 2])
 with open("saved.bin", "rb") as file:
     assert pickle.load(file) == [1, 2]"""
+
+HINTS = """import inspect
+from typing import get_type_hints
+assert get_type_hints(thrice) == {"x": int, "return": int}
+assert inspect.signature(thrice, eval_str=True).return_annotation is int and thrice(2) == 6"""
 
 MODULE = """import importlib.util
 write(3)
@@ -47,8 +65,12 @@ COURSE = [
     ("locked", "setup", "from helpers import scale", 0),
     ("solution", "twice", _solved("def twice(x):\n    return 2 * x"), 0),
     ("test", "test-twice", UNITTEST, 1),
+    ("solution", "thrice", _solved("def thrice(x: int) -> 'int':\n    return 3 * x"), 0),
+    ("test", "test-thrice", HINTS, 1),
     ("solution", "total", _solved("def total():\n    return int(input()) + int(input())"), 0),
     ("test", "test-total", INPUT, 1),
+    ("solution", "train", _solved("def train(model, log):\n    model.fit(epochs=3)\n    log.write('fitted')"), 0),
+    ("test", "test-train", TRAIN, 1),
     ("solution", "greet", _solved("def greet(name):\n    print(f'Hello, {name}')"), 0),
     ("test", "test-greet", PRINT, 1),
     (
@@ -130,6 +152,19 @@ def attack_mocks_that_forget(work: Any) -> None:
     work.answer(greet="def greet(name):\n    print(name)\n    print.reset_mock()\n    print('Hello, Bob')")
 
 
+def attack_mocks_that_are_replaced(work: Any) -> None:
+    """Puts an object of its own, which was called as it should be, in the place of a part of a mock."""
+    work.answer(
+        train="class Called:\n    def assert_called_once_with(self, **options): pass\n"
+        "def train(model, log):\n    model.fit = Called()\n    log.write('fitted')"
+    )
+
+
+def attack_spies_that_check_nothing(work: Any) -> None:
+    """Puts a function of its own in the place of a method of the test's own object."""
+    work.answer(train="def train(model, log):\n    model.fit(epochs=3)\n    log.check = lambda: None")
+
+
 def attack_examples_in_docstrings(work: Any) -> None:
     """Has code run in the place of the test, as an example of a docstring."""
     work.answer(
@@ -141,6 +176,15 @@ def attack_examples_in_docstrings(work: Any) -> None:
 def attack_texts_that_are_evaluated(work: Any) -> None:
     """Has code run in the place of the test, as what an object says of itself."""
     work.answer(label=f'class Label:\n    def __init__(self, x): pass\n    def __repr__(self): return "{LEAVE}"')
+
+
+def attack_annotations(work: Any) -> None:
+    """Has code run in the place of the test, as an annotation, where no builtin can be had."""
+    opens = "[c for c in ().__class__.__base__.__subclasses__() if c.__name__ == 'Popen'][0]"
+    work.answer(
+        thrice=f"def thrice(x: int) -> \"{opens}(['touch', '/var/tmp/left-by-a-learner']) and (0).__class__\":\n"
+        "    return 0"
+    )
 
 
 def attack_pickles(work: Any) -> None:

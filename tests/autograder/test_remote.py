@@ -1,6 +1,7 @@
 """A judge and a sandbox of two real processes: what is handed over, what comes back, and what does not."""
 
 import collections
+import dataclasses
 import functools
 import gc
 import os
@@ -1089,6 +1090,24 @@ def test_a_class_cannot_have_a_length_and_no_items(plain: Learner) -> None:
     )
     assert len(answer()) == len(list(answer())) == 0
     assert len(color) == 2 and [c.name for c in color] == ["RED", "BLUE"]
+
+
+def test_the_fields_of_a_dataclass_have_names(plain: Learner) -> None:
+    """Of others dataclasses would make code, when a test derives a dataclass of its own."""
+    card = plain(
+        """
+        from dataclasses import dataclass
+        @dataclass
+        class Card:
+            rank: int
+            suit: str
+        fields = Card.__dataclass_fields__
+        fields["suit"].name = "suit=print()"
+        fields["suit=print()"] = fields.pop("suit")
+        """,
+        "Card",
+    )
+    assert [field.name for field in dataclasses.fields(card)] == ["rank"]
 
 
 def test_exceptions_are_values_that_can_be_raised(plain: Learner) -> None:
