@@ -73,12 +73,16 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _touched(tree: ast.AST) -> Iterator[str]:
-    """Names that are deleted or changed in place, which to a symbol table looks like being bound."""
+    """Names that are deleted, changed in place or named in a text, which a symbol table does not know to be read."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
             yield node.id
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+    for text in filter(_DOTTED.fullmatch, _texts(tree)):
+        module, name, *_ = text.split(".")
+        if module == "__main__":  # as in patch("__main__.roll")
+            yield name
 
 
 def _import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -52,6 +52,11 @@ _ASKED_FOR = {
     "re:Match": re.Match,
 }
 
+AWAITED = frozenset(
+    {"builtins:coroutine", "builtins:async_generator_asend", "builtins:async_generator_athrow"}
+    | {"_asyncio:Future", "_asyncio:Task"}
+)
+
 
 class LearnerError(Exception):
     """An exception of a class that cannot be had here."""
@@ -85,7 +90,7 @@ class Remote:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        if type(self) is not Remote:
+        if isinstance(type(self), RemoteClass):
             return type(self)
         return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
 
@@ -194,10 +199,6 @@ class Remote:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
         return bool(self._client.do("exit", self, error))
 
-    def __await__(self) -> Generator[None, None, Any]:
-        yield from ()
-        return self._client.do("await", self)
-
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._client.do("aiter", self)
 
@@ -215,6 +216,16 @@ class Remote:
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self._client.do("deepcopy", self)
+
+
+class RemoteAwaitable(Remote):
+    """A learner's object that a test may wait for. Others must not look as if it could: mocks ask."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
+        return self._client.do("await", self)
 
 
 def _finish(client: Client, coroutine: Remote, _: Any = None) -> NoReturn:
@@ -322,6 +333,10 @@ class RemoteClass(ABCMeta):
     def __dir__(cls) -> Any:
         return cls._client.do("dir", cls)
 
+    @property
+    def __annotations__(cls) -> Any:  # type: ignore[override]
+        return cls._client.do("getattr", cls, "__annotations__")
+
     def __iter__(cls) -> Iterator[Any]:
         items = _members(cls)
         return iter(items) if items is not None else cls._client.do("iter", cls)
@@ -403,9 +418,9 @@ def class_of(
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
     try:
-        return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain))
+        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain))
     except TypeError:  # bases that do not go together
-        return RemoteClass.make(client, number, name, doc, (Remote,))
+        return RemoteClass.make(client, number, name, doc, (RemoteAwaitable,))
 
 
 def library_warning(name: Any) -> type[Warning] | None:

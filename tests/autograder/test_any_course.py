@@ -746,6 +746,40 @@ CASES = [
         ("def roll():\n    return 7\ndef nap():\n    return 'asleep'\ndef biggest(xs):\n    return max(xs)",),
     ),
     Case(
+        "learner's own functions and methods patched",
+        "def roll():\n    return 7\ndef play():\n    return roll() + 1\nclass Api:\n    def get(self, url):\n"
+        "        raise OSError('no network')\n    def title(self, url):\n        return self.get(url)['title'].upper()",
+        (
+            "from unittest.mock import patch\nwith patch('__main__.roll', return_value=2) as r:\n    assert play() == 3\n"
+            "r.assert_called_once_with()",
+            "from unittest.mock import patch\nwith patch.object(Api, 'get', return_value={'title': 'x'}) as get:\n"
+            "    assert Api().title('u') == 'X'\nget.assert_called_once_with('u')",
+            "import inspect\nassert not inspect.isawaitable(play) and play() == 8",
+        ),
+        (
+            "def roll():\n    return 7\ndef play():\n    return 3\nclass Api:\n    def title(self, url):\n        return url",
+        ),
+    ),
+    Case(
+        "a test's function whose result cannot leave the test",
+        "import asyncio\nasync def call(f):\n    return f() is not None\nasync def double(x):\n    return 2 * x",
+        (
+            "async def nothing():\n    pass\ntry:\n    await call(nothing)\nexcept TypeError:\n    pass",
+            "assert await double(2) == 4",
+            "assert await call(lambda: 1) and not await call(lambda: None)",
+        ),
+        ("def call(f):\n    return False\nasync def double(x):\n    return x",),
+    ),
+    Case(
+        "annotations of classes, and the class of None",
+        "class Point:\n    x: int\n    y: float = 0.0\nkinds = (int, type(None))",
+        (
+            "assert Point.__annotations__ == {'x': int, 'y': float}",
+            "assert kinds == (int, type(None))",
+        ),
+        ("class Point:\n    x = 1\nkinds = (int, None)",),
+    ),
+    Case(
         "mocks handed to the learner's code",
         "def notify(mailer, users):\n    for u in users:\n        mailer.send(u, subject='Hi')\n    return mailer.count",
         (

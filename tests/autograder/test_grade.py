@@ -603,7 +603,8 @@ class Twice(Net):
         "torch.manual_seed(0)\nx = torch.randn(20, 3)\ny = (x[:, 0] > 0).long()\nnet = Net().eval()\ntrain(net, x, y)\n"
         "assert net.calls == 20 and net.training and (net(x).argmax(1) == y).float().mean() > 0.9",
         "class Other(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.fc = nn.Linear(3, 2)\n    def forward(self, x):\n        return self.fc(x)\nother = Other()\ntrain(other, x, y)\n"
+        "        self.fc = nn.Linear(3, 2)\n    def forward(self, x):\n        return self.fc(x)\n"
+        "other = Other()\ntrain(other, x, y)\n"
         "assert (other(x).argmax(1) == y).float().mean() > 0.9",
         "torch.manual_seed(1)\nmade = make()\ntorch.manual_seed(1)\n"
         "assert isinstance(made, Net) and torch.equal(made.fc.weight, Net().fc.weight)",
