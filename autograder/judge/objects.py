@@ -295,6 +295,8 @@ class RemoteClass(ABCMeta):
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> RemoteClass:
         client: Client = next(base._client for base in bases if isinstance(base, RemoteClass))
+        for kind in {kind for base in bases for kind in base.__mro__ if isinstance(kind, RemoteClass)}:
+            _offer(kind)
         cell = {key: body.pop(key) for key in ("__classcell__",) if key in body}
         made = super().__new__(cls, name, bases, {"__module__": "__main__"} | cell)
         number = client.do("class", name, bases, body, keywords)
@@ -353,6 +355,30 @@ class RemoteClass(ABCMeta):
 
     def __bool__(cls) -> bool:
         return True
+
+
+class _Inherited:
+    """What a learner's class has under a name, for the ``super()`` of a class that a test derives from it."""
+
+    def __init__(self, kind: RemoteClass, name: str) -> None:
+        self._kind, self._name = kind, name
+
+    def __get__(self, thing: Any, owner: type) -> Any:
+        if thing is None:
+            return attribute(self._kind._client, owner, self._name)
+        return self._kind._client.do("inherited", self._kind, thing, self._name)
+
+
+def _offer(kind: RemoteClass) -> None:
+    """Has ``super()`` find what a learner's class defines; nothing else looks into the class that stands for it."""
+    if Remote not in kind.__mro__ or "_offered" in vars(kind):
+        return
+    type.__setattr__(kind, "_offered", True)
+    said = kind._client.do("defined", kind)
+    ours = COMPARISONS | {*vars(kind), "_members"}
+    for name in said if type(said) is list else ():
+        if type(name) is str and name not in ours and (name == "__init__" or not name.startswith("__")):
+            type.__setattr__(kind, name, _Inherited(kind, name))
 
 
 def _members(kind: RemoteClass) -> list[Any] | None:

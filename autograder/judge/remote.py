@@ -69,7 +69,7 @@ def _items(own: Any) -> Any:
 
 # What the learner's code may do with an object of a test's own class.
 SERVED: dict[str, Callable[..., Any]] = {
-    **{what: done for what, done in OPERATIONS.items() if what != "listed"},
+    **{what: done for what, done in OPERATIONS.items() if what not in ("listed", "defined", "inherited")},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
     "items": _items,
 }

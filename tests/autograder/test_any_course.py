@@ -225,6 +225,28 @@ CASES = [
         ("class Shape:\n    def area(self):\n        return 0\n    def describe(self):\n        return 'area'",),
     ),
     Case(
+        "super() in a class that a test derives from a learner's",
+        "from abc import ABC, abstractmethod\nclass Shape(ABC):\n    made = 0\n    def __init__(self, name):\n"
+        "        self.name = name\n        Shape.made += 1\n    @abstractmethod\n    def area(self): ...\n    @property\n"
+        "    def twice(self):\n        return 2 * self.area()\n    def describe(self):\n        return f'{self.name} of {self.area()}'\n"
+        "class Square(Shape):\n    def __init__(self, side):\n        super().__init__('square')\n        self.side = side\n"
+        "    def area(self):\n        return self.side**2",
+        (
+            "class Point(Shape):\n    def __init__(self):\n        super().__init__('point')\n        self.seen = []\n"
+            "    def area(self):\n        return 0\n    def describe(self):\n        self.seen.append(self.area())\n"
+            "        return super().describe().upper()\np = Point()\nassert p.describe() == 'POINT OF 0' and p.seen == [0]",
+            "class Big(Square):\n    def area(self):\n        return 100 + super().area()\n    @property\n    def twice(self):\n"
+            "        return super().twice + 1\nassert Big(2).area() == 104 and Big(2).twice == 209",
+            "import inspect\nassert 'self.side**2' in inspect.getsource(Square.area) and Square(3).area() == 9",
+            "made = Shape.made\nBig(1)\nassert Shape.made == Big.made == made + 1",
+        ),
+        (
+            "class Shape:\n    def __init__(self, name):\n        pass\n    def describe(self):\n        return ''\n"
+            "class Square(Shape):\n    def __init__(self, side):\n        self.side = side\n    def area(self):\n"
+            "        return 4 * self.side",
+        ),
+    ),
+    Case(
         "an instructor's class extended by the learner",
         "class Stack(Base):\n    def push(self, x):\n        self.items.append(x)\n    def pop(self):\n"
         "        if not self.items:\n            raise Empty('nothing here')\n        return self.items.pop()",
