@@ -106,6 +106,21 @@ CASES = [
         ),
     ),
     Case(
+        "times in their zones",
+        "from datetime import datetime, timedelta, timezone\nfrom zoneinfo import ZoneInfo\nberlin = ZoneInfo('Europe/Berlin')\n"
+        "india = timezone(timedelta(hours=5, minutes=30))\ndef noon(month):\n    return datetime(2024, month, 30, 12, tzinfo=berlin)",
+        (
+            "import datetime as dt\nassert noon(3).utcoffset() == dt.timedelta(hours=1)",
+            "assert noon(3).tzinfo.key == 'Europe/Berlin' and noon(3).tzinfo is berlin",
+            "assert (noon(3) + dt.timedelta(days=1)).isoformat() == '2024-03-31T12:00:00+02:00'",
+            "assert noon(7).astimezone(india).hour == 15 and india.utcoffset(None).seconds == 19800",
+        ),
+        (
+            "from datetime import datetime, timedelta, timezone\nberlin = timezone(timedelta(hours=1))\nindia = timezone.utc\n"
+            "def noon(month):\n    return datetime(2024, month, 30, 12, tzinfo=berlin)",
+        ),
+    ),
+    Case(
         "enums",
         "from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 2\ndef other(c):\n"
         "    return Color.BLUE if c is Color.RED else Color.RED",
@@ -194,6 +209,27 @@ CASES = [
         (
             "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return 1\n"
             "    def __index__(self):\n        return 0\n    def __add__(self, other):\n        return Money(self.n + other.n)",
+        ),
+    ),
+    Case(
+        "classes derived from Python's own",
+        "from enum import Enum, Flag\nclass Tags(list):\n    def add(self, tag):\n        self.append(tag)\n        return self\n"
+        "class Name(str):\n    def initials(self):\n        return ''.join(word[0] for word in self.split())\n"
+        "class Metres(int):\n    def feet(self):\n        return self * 3\nclass Doubled(dict):\n    def __missing__(self, key):\n"
+        "        return 2 * key\nclass Right(Flag):\n    READ = 1\n    WRITE = 2\n    ALL = 3\n"
+        "class Level(str, Enum):\n    LOW = 'low'",
+        (
+            "assert Tags(['a']).add('b') == ['a', 'b'] and Tags('ab') + ['c'] == ['a', 'b', 'c'] and 'a' in Tags('ab')",
+            "assert Name('Ada Lovelace').initials() == 'AL' and Name('x') == 'x' and Name('a') < 'b' and Name('a') + 'b' == 'ab'",
+            "assert Metres(2).feet() == 6 and Metres(2) + 1 == 3 and [5, 6][Metres(1)] == 6 and float(Metres(2)) == 2",
+            "assert Doubled(a=1) == {'a': 1} and Doubled()[4] == 8 and 4 not in Doubled()",
+            "assert Right.READ | Right.WRITE == Right.ALL and Right.READ in Right.ALL",
+            "assert Level.LOW == 'low' and Level('low') is Level.LOW",
+        ),
+        (
+            "class Tags(list):\n    def add(self, tag):\n        return self\nclass Name(str):\n    def initials(self):\n"
+            "        return self[0]\nclass Metres(int):\n    def feet(self):\n        return 1\nclass Doubled(dict):\n    pass\n"
+            "class Right:\n    READ = 1\n    WRITE = 2\n    ALL = 4\nclass Level:\n    LOW = 'LOW'",
         ),
     ),
     Case(
