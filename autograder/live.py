@@ -110,10 +110,12 @@ STATES = {
 
 
 def has_state(value: Any) -> bool:
-    """Whether an object goes there and back by its state. Of numpy's generators, those of ``default_rng`` do."""
+    """Whether an object goes there and back by its state. Of numpy's generators, those of the usual kinds do."""
     kind = type(value)
     if kind is np.random.Generator:
         return type(value.bit_generator) is np.random.PCG64
+    if kind is np.random.RandomState:
+        return type(value.get_state()) is tuple
     return kind in STATES and not getattr(value, "closed", False)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import collections
+import enum
 import functools
 import re
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -73,12 +75,16 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _touched(tree: ast.AST) -> Iterator[str]:
-    """Names that are deleted or changed in place, which to a symbol table looks like being bound."""
+    """Names that are deleted, changed in place or named in a text, which a symbol table does not know to be read."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
             yield node.id
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+    for text in filter(_DOTTED.fullmatch, _texts(tree)):
+        module, name, *_ = text.split(".")
+        if module == "__main__":  # as in patch("__main__.roll")
+            yield name
 
 
 def _import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -97,11 +103,27 @@ def _operators(tree: ast.AST) -> Iterator[str]:
                 if isinstance(scope, symtable.Class):
                     made = (s.get_name() for s in scope.get_symbols() if s.is_assigned() or s.is_namespace())
                     yield from (re.sub("^__(.+)__$", r"\1", name) for name in made)
+            yield from _inherited(ast.unparse(base).rpartition(".")[2] for base in node.bases)
             decorators = " ".join(map(ast.unparse, node.decorator_list))
             if "dataclass" in decorators:
                 yield from ("eq", "repr", *(["hash"] if "frozen" in decorators else []))
             if "total_ordering" in decorators or ("dataclass" in decorators and "order=True" in decorators):
                 yield from ORDER
+
+
+def _inherited(bases: Iterable[str]) -> Iterator[str]:
+    """The operators that classes of Python's own give to those derived from them, but for what a container holds."""
+    for base in bases:
+        for kind in _DATA.get(base, object).__mro__[:-1]:
+            own = (name for name, held in vars(kind).items() if name.startswith("__") and held is not None)
+            yield from {name.strip("_") for name in own} - {"len", "iter", "getitem", "repr"}
+
+
+_DATA: dict[str, type] = {
+    **{kind.__name__: kind for kind in (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)},
+    **{kind.__name__: kind for kind in (collections.Counter, collections.OrderedDict, collections.deque)},
+    **{kind.__name__: kind for kind in (enum.Flag, enum.IntFlag, enum.IntEnum)},
+}
 
 
 def _text(node: ast.AST) -> str | None:

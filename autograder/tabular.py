@@ -182,6 +182,11 @@ def _checked(zone: Any) -> str:
     raise ValueError("There is no such time zone.")
 
 
+def zone(name: Any) -> zoneinfo.ZoneInfo:
+    """The time zone of that name, of those that Python knows."""
+    return zoneinfo.ZoneInfo(_checked(name))
+
+
 def _built_index(said: Any) -> Any:
     import pandas
 

@@ -21,6 +21,7 @@ import pathlib
 import re
 import sys
 import uuid
+import zoneinfo
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,15 +55,25 @@ _VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     fractions.Fraction: lambda v: (v.numerator, v.denominator),
     decimal.Decimal: lambda v: (str(v),),
     datetime.date: lambda v: (v.year, v.month, v.day),
-    datetime.datetime: lambda v: (v.isoformat(),),
+    datetime.datetime: lambda v: (v.isoformat(), v.tzinfo if type(v.tzinfo) is zoneinfo.ZoneInfo else None),
     datetime.time: lambda v: (v.isoformat(),),
     datetime.timedelta: lambda v: (v.days, v.seconds, v.microseconds),
+    datetime.timezone: lambda v: (v.utcoffset(None),),
+    zoneinfo.ZoneInfo: lambda v: (v.key,),
     uuid.UUID: lambda v: (str(v),),
     re.Pattern: lambda v: (v.pattern, int(v.flags & ~re.DEBUG)),
     **dict.fromkeys((pathlib.PurePosixPath, pathlib.PosixPath), lambda v: (str(v),)),
 }
+
+
+def _moment(text: str, zone: Any) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(text)
+    return moment if zone is None else moment.astimezone(zone)
+
+
 _MAKERS: dict[str, Callable[..., Any]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in _VALUES} | {
-    "datetime:datetime": datetime.datetime.fromisoformat,
+    "datetime:datetime": _moment,
+    "zoneinfo:ZoneInfo": tabular.zone,
     "datetime:time": datetime.time.fromisoformat,
     "re:Pattern": re.compile,
 }

@@ -59,6 +59,11 @@ _ASKED_FOR = {
     "re:Match": re.Match,
 }
 
+AWAITED = frozenset(
+    {"builtins:coroutine", "builtins:async_generator_asend", "builtins:async_generator_athrow"}
+    | {"_asyncio:Future", "_asyncio:Task"}
+)
+
 
 class LearnersText(str):
     """A learner's docstring or annotation, or what an object says of itself. A test that runs it runs it there."""
@@ -104,7 +109,7 @@ class Remote:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        if type(self) is not Remote:
+        if isinstance(type(self), RemoteClass):
             return type(self)
         return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
 
@@ -213,10 +218,6 @@ class Remote:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
         return bool(self._client.do("exit", self, _told(error))) and _may_be_swallowed(error)
 
-    def __await__(self) -> Generator[None, None, Any]:
-        yield from ()
-        return self._client.do("await", self)
-
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._client.do("aiter", self)
 
@@ -247,6 +248,16 @@ def _may_be_swallowed(error: BaseException | None) -> bool:
         return False
     came_by = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
     return not any(name.startswith("autograder.judge.") for name in came_by)
+
+
+class RemoteAwaitable(Remote):
+    """A learner's object that a test may wait for. Others must not look as if it could: mocks ask."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
+        return self._client.do("await", self)
 
 
 def _finish(client: Client, coroutine: Remote, _: Any = None) -> NoReturn:
@@ -316,6 +327,8 @@ class RemoteClass(ABCMeta):
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> RemoteClass:
         client: Client = next(base._client for base in bases if isinstance(base, RemoteClass))
+        for kind in {kind for base in bases for kind in base.__mro__ if isinstance(kind, RemoteClass)}:
+            _offer(kind)
         cell = {key: body.pop(key) for key in ("__classcell__",) if key in body}
         made = super().__new__(cls, name, bases, {"__module__": "__main__"} | cell)
         number = client.do("class", name, bases, body, keywords)
@@ -355,6 +368,10 @@ class RemoteClass(ABCMeta):
     def __dir__(cls) -> Any:
         return cls._client.do("dir", cls)
 
+    @property
+    def __annotations__(cls) -> Any:  # type: ignore[override]
+        return cls._client.do("getattr", cls, "__annotations__")
+
     def __iter__(cls) -> Iterator[Any]:
         items = _members(cls)
         return iter(items) if items is not None else cls._client.do("iter", cls)
@@ -371,6 +388,30 @@ class RemoteClass(ABCMeta):
 
     def __bool__(cls) -> bool:
         return True
+
+
+class _Inherited:
+    """What a learner's class has under a name, for the ``super()`` of a class that a test derives from it."""
+
+    def __init__(self, kind: RemoteClass, name: str) -> None:
+        self._kind, self._name = kind, name
+
+    def __get__(self, thing: Any, owner: type) -> Any:
+        if thing is None:
+            return attribute(self._kind._client, owner, self._name)
+        return self._kind._client.do("inherited", self._kind, thing, self._name)
+
+
+def _offer(kind: RemoteClass) -> None:
+    """Has ``super()`` find what a learner's class defines; nothing else looks into the class that stands for it."""
+    if Remote not in kind.__mro__ or "_offered" in vars(kind):
+        return
+    type.__setattr__(kind, "_offered", True)
+    said = kind._client.do("defined", kind)
+    ours = COMPARISONS | {*vars(kind), "_members"}
+    for name in said if type(said) is list else ():
+        if type(name) is str and name not in ours and (name == "__init__" or not name.startswith("__")):
+            type.__setattr__(kind, name, _Inherited(kind, name))
 
 
 def _members(kind: RemoteClass) -> list[Any] | None:
@@ -437,9 +478,9 @@ def class_of(
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
     try:
-        return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain))
+        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain))
     except TypeError:  # bases that do not go together
-        return RemoteClass.make(client, number, name, doc, (Remote,))
+        return RemoteClass.make(client, number, name, doc, (RemoteAwaitable,))
 
 
 def library_warning(name: Any) -> type[Warning] | None:

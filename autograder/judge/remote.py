@@ -33,7 +33,16 @@ from autograder.ambient import Random, in_mode, mode
 from autograder.files import MOST_BYTES, Files
 from autograder.frames import Buffers, Channel, Closed, WireError
 from autograder.judge import objects
-from autograder.judge.objects import LearnerError, LearnerExit, Remote, RemoteClass, RemoteError, is_remote
+from autograder.judge.objects import (
+    AWAITED,
+    LearnerError,
+    LearnerExit,
+    Remote,
+    RemoteAwaitable,
+    RemoteClass,
+    RemoteError,
+    is_remote,
+)
 from autograder.judge.patches import Patches
 from autograder.live import STATES, Live, has_state, refill
 from autograder.process import Process
@@ -50,6 +59,7 @@ _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, ty
 # Builtin classes that a learner's code may hand over as themselves.
 _DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
 _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
+_DATA["builtins:NoneType"] = type(None)
 
 
 def _items(own: Any) -> Any:
@@ -59,7 +69,7 @@ def _items(own: Any) -> Any:
 
 # What the learner's code may do with an object of a test's own class.
 SERVED: dict[str, Callable[..., Any]] = {
-    **{what: done for what, done in OPERATIONS.items() if what != "listed"},
+    **{what: done for what, done in OPERATIONS.items() if what not in ("listed", "defined", "inherited")},
     **{f"r{name}": functools.partial(lambda does, own, other: does(other, own), OPERATIONS[name]) for name in BINARY},
     "items": _items,
 }
@@ -296,15 +306,26 @@ class Client:
         except WireError:
             raise
         except Exception as error:
-            self._alarm.hold()
-            number = next(self._throws)
-            self._thrown[number] = error
-            self._send("throw", (number, _plain_exception(error)))
+            self._throw(error)
         except BaseException:
             self._abandon(containers)
             raise
         else:
+            self._return(result)
+
+    def _return(self, result: Any) -> None:
+        try:
             self._send("return", result)
+        except WireError:
+            raise
+        except Exception as error:  # it cannot be sent, and the learner's code still waits for an answer
+            self._throw(error)
+
+    def _throw(self, error: Exception) -> None:
+        self._alarm.hold()
+        number = next(self._throws)
+        self._thrown[number] = error
+        self._send("throw", (number, _plain_exception(error)))
 
     def _gradients(self, number: int, grad: Any) -> list[Any]:
         """Gradients of the inputs of a tensor that the sandbox computed."""
@@ -543,7 +564,9 @@ class Client:
             if number in self._dropped:  # dropped while the answer was under way, and wanted again
                 self._dropped.remove(number)
             kind = self._stand_in(tree)
-            found = object.__new__(kind if kind is not None and issubclass(kind, Remote) else Remote)
+            if kind is None or not issubclass(kind, Remote):
+                kind = RemoteAwaitable if tree in AWAITED else Remote
+            found = object.__new__(kind)
             Remote.__init__(found, self, number, tree if type(tree) is str else None)
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False

@@ -66,6 +66,12 @@ async def _aexit(manager: Any, error: BaseException | None) -> Any:
     return await type(manager).__aexit__(manager, error and type(error), error, None)
 
 
+def _inherited(kind: type, thing: Any, name: str) -> Any:
+    """What ``super()`` gives of a class."""
+    held = vars(kind)[name]
+    return held.__get__(thing) if hasattr(held, "__get__") else held
+
+
 async def _awaited(value: Any) -> Any:
     return await value
 
@@ -83,6 +89,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda function, args, kwargs: function(*args, **kwargs),
     "reversed": reversed,
     "listed": _listed,
+    "defined": lambda kind: list(vars(kind)),
+    "inherited": _inherited,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "enter": lambda manager: type(manager).__enter__(manager),

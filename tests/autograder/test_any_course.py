@@ -106,6 +106,21 @@ CASES = [
         ),
     ),
     Case(
+        "times in their zones",
+        "from datetime import datetime, timedelta, timezone\nfrom zoneinfo import ZoneInfo\nberlin = ZoneInfo('Europe/Berlin')\n"
+        "india = timezone(timedelta(hours=5, minutes=30))\ndef noon(month):\n    return datetime(2024, month, 30, 12, tzinfo=berlin)",
+        (
+            "import datetime as dt\nassert noon(3).utcoffset() == dt.timedelta(hours=1)",
+            "assert noon(3).tzinfo.key == 'Europe/Berlin' and noon(3).tzinfo is berlin",
+            "assert (noon(3) + dt.timedelta(days=1)).isoformat() == '2024-03-31T12:00:00+02:00'",
+            "assert noon(7).astimezone(india).hour == 15 and india.utcoffset(None).seconds == 19800",
+        ),
+        (
+            "from datetime import datetime, timedelta, timezone\nberlin = timezone(timedelta(hours=1))\nindia = timezone.utc\n"
+            "def noon(month):\n    return datetime(2024, month, 30, 12, tzinfo=berlin)",
+        ),
+    ),
+    Case(
         "enums",
         "from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 2\ndef other(c):\n"
         "    return Color.BLUE if c is Color.RED else Color.RED",
@@ -197,6 +212,27 @@ CASES = [
         ),
     ),
     Case(
+        "classes derived from Python's own",
+        "from enum import Enum, Flag\nclass Tags(list):\n    def add(self, tag):\n        self.append(tag)\n        return self\n"
+        "class Name(str):\n    def initials(self):\n        return ''.join(word[0] for word in self.split())\n"
+        "class Metres(int):\n    def feet(self):\n        return self * 3\nclass Doubled(dict):\n    def __missing__(self, key):\n"
+        "        return 2 * key\nclass Right(Flag):\n    READ = 1\n    WRITE = 2\n    ALL = 3\n"
+        "class Level(str, Enum):\n    LOW = 'low'",
+        (
+            "assert Tags(['a']).add('b') == ['a', 'b'] and Tags('ab') + ['c'] == ['a', 'b', 'c'] and 'a' in Tags('ab')",
+            "assert Name('Ada Lovelace').initials() == 'AL' and Name('x') == 'x' and Name('a') < 'b' and Name('a') + 'b' == 'ab'",
+            "assert Metres(2).feet() == 6 and Metres(2) + 1 == 3 and [5, 6][Metres(1)] == 6 and float(Metres(2)) == 2",
+            "assert Doubled(a=1) == {'a': 1} and Doubled()[4] == 8 and 4 not in Doubled()",
+            "assert Right.READ | Right.WRITE == Right.ALL and Right.READ in Right.ALL",
+            "assert Level.LOW == 'low' and Level('low') is Level.LOW",
+        ),
+        (
+            "class Tags(list):\n    def add(self, tag):\n        return self\nclass Name(str):\n    def initials(self):\n"
+            "        return self[0]\nclass Metres(int):\n    def feet(self):\n        return 1\nclass Doubled(dict):\n    pass\n"
+            "class Right:\n    READ = 1\n    WRITE = 2\n    ALL = 4\nclass Level:\n    LOW = 'LOW'",
+        ),
+    ),
+    Case(
         "isinstance and type of learners' classes",
         "class Animal:\n    def speak(self):\n        return '...'\n"
         "class Dog(Animal):\n    def speak(self):\n        return 'Woof'\ndef make():\n    return Dog()",
@@ -223,6 +259,28 @@ CASES = [
             "try:\n    Shape().describe()\nexcept NotImplementedError:\n    pass\nelse:\n    raise AssertionError",
         ),
         ("class Shape:\n    def area(self):\n        return 0\n    def describe(self):\n        return 'area'",),
+    ),
+    Case(
+        "super() in a class that a test derives from a learner's",
+        "from abc import ABC, abstractmethod\nclass Shape(ABC):\n    made = 0\n    def __init__(self, name):\n"
+        "        self.name = name\n        Shape.made += 1\n    @abstractmethod\n    def area(self): ...\n    @property\n"
+        "    def twice(self):\n        return 2 * self.area()\n    def describe(self):\n        return f'{self.name} of {self.area()}'\n"
+        "class Square(Shape):\n    def __init__(self, side):\n        super().__init__('square')\n        self.side = side\n"
+        "    def area(self):\n        return self.side**2",
+        (
+            "class Point(Shape):\n    def __init__(self):\n        super().__init__('point')\n        self.seen = []\n"
+            "    def area(self):\n        return 0\n    def describe(self):\n        self.seen.append(self.area())\n"
+            "        return super().describe().upper()\np = Point()\nassert p.describe() == 'POINT OF 0' and p.seen == [0]",
+            "class Big(Square):\n    def area(self):\n        return 100 + super().area()\n    @property\n    def twice(self):\n"
+            "        return super().twice + 1\nassert Big(2).area() == 104 and Big(2).twice == 209",
+            "import inspect\nassert 'self.side**2' in inspect.getsource(Square.area) and Square(3).area() == 9",
+            "made = Shape.made\nBig(1)\nassert Shape.made == Big.made == made + 1",
+        ),
+        (
+            "class Shape:\n    def __init__(self, name):\n        pass\n    def describe(self):\n        return ''\n"
+            "class Square(Shape):\n    def __init__(self, side):\n        self.side = side\n    def area(self):\n"
+            "        return 4 * self.side",
+        ),
     ),
     Case(
         "an instructor's class extended by the learner",
@@ -744,6 +802,40 @@ CASES = [
             "import random\nrandom.seed(1)\nexpected = random.randint(1, 6)\nrandom.seed(1)\nassert roll() == expected",
         ),
         ("def roll():\n    return 7\ndef nap():\n    return 'asleep'\ndef biggest(xs):\n    return max(xs)",),
+    ),
+    Case(
+        "learner's own functions and methods patched",
+        "def roll():\n    return 7\ndef play():\n    return roll() + 1\nclass Api:\n    def get(self, url):\n"
+        "        raise OSError('no network')\n    def title(self, url):\n        return self.get(url)['title'].upper()",
+        (
+            "from unittest.mock import patch\nwith patch('__main__.roll', return_value=2) as r:\n    assert play() == 3\n"
+            "r.assert_called_once_with()",
+            "from unittest.mock import patch\nwith patch.object(Api, 'get', return_value={'title': 'x'}) as get:\n"
+            "    assert Api().title('u') == 'X'\nget.assert_called_once_with('u')",
+            "import inspect\nassert not inspect.isawaitable(play) and play() == 8",
+        ),
+        (
+            "def roll():\n    return 7\ndef play():\n    return 3\nclass Api:\n    def title(self, url):\n        return url",
+        ),
+    ),
+    Case(
+        "a test's function whose result cannot leave the test",
+        "import asyncio\nasync def call(f):\n    return f() is not None\nasync def double(x):\n    return 2 * x",
+        (
+            "async def nothing():\n    pass\ntry:\n    await call(nothing)\nexcept TypeError:\n    pass",
+            "assert await double(2) == 4",
+            "assert await call(lambda: 1) and not await call(lambda: None)",
+        ),
+        ("def call(f):\n    return False\nasync def double(x):\n    return x",),
+    ),
+    Case(
+        "annotations of classes, and the class of None",
+        "class Point:\n    x: int\n    y: float = 0.0\nkinds = (int, type(None))",
+        (
+            "assert Point.__annotations__ == {'x': int, 'y': float}",
+            "assert kinds == (int, type(None))",
+        ),
+        ("class Point:\n    x = 1\nkinds = (int, None)",),
     ),
     Case(
         "mocks handed to the learner's code",
