@@ -183,6 +183,8 @@ def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits 
         found = re.fullmatch(ids, str(folder), re.DOTALL)
         if found is None or not folder.is_dir() or found["student"] in left_out:
             continue
+        if found["student"].startswith(".") and not course.student_id.startswith("."):
+            continue  # as for nbgrader, * is no .git and no .ipynb_checkpoints
         yield submission_of(course, assignment, found["student"], limits)
 
 

@@ -156,7 +156,7 @@ def test_grading_such_a_course_says_so_in_one_sentence(squares: Callable) -> Non
 
 
 def test_submissions_are_found_by_student(root: Path) -> None:
-    for student in ("ada", "b[1]", "cleo x"):
+    for student in ("ada", "b[1]", "cleo x", ".git"):
         (root / "submitted" / student / "ps1").mkdir(parents=True)
     (root / "submitted" / "file").write_text("")
     course, ps1 = layout.open_course(root), layout.Assignment("ps1", {}, {})
