@@ -48,7 +48,10 @@ def grade(words: tuple[str, ...]) -> None:
         app.initialize(list(words))
     except Exception as error:
         raise click.ClickException(layout.unread(error)) from error
-    app.start()
+    try:
+        app.start()
+    except KeyboardInterrupt as error:
+        raise click.ClickException("Interrupted. What was saved stays; the same command goes on from there.") from error
 
 
 class GradeApp(AutogradeApp):

@@ -8,14 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from autograder import gradebook, layout, pool
+from autograder import gradebook, layout, pool, tables
 from autograder.limits import Limits
 from autograder.scratch import MARK, Held, abandoned, sweep
 from autograder.station import Station
@@ -247,6 +249,38 @@ def test_a_read_only_course_ends_in_a_sentence_before_anything_is_graded(squares
     finally:
         subprocess.run(["umount", "-l", root], check=True)
     assert said.returncode == 1 and "cannot be written" in said.stderr and "Traceback" not in said.stderr
+    finish(course)
+
+
+def test_two_graders_at_once_add_a_submission_once(squares: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = squares().directory
+    with gradebook.open_gradebook(directory) as book:
+        structure = gradebook.expect_assignment(book, layout.read_assignment(directory, "ps1"))
+    both, insert = threading.Barrier(2), tables._insert
+
+    def meets(*words: object) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        insert(*words)
+
+    def write() -> None:
+        with gradebook.open_gradebook(directory) as book, book.engine.begin() as connection:
+            tables.write(connection, structure, [tables.Entry("ada", None, {})])
+
+    monkeypatch.setattr(tables, "_insert", meets)
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(write) for _ in range(2)]:
+            done.result()
+    with gradebook.open_gradebook(directory) as book:
+        assert [one.student_id for one in book.assignment_submissions("ps1")] == ["ada"]
+
+
+def test_an_interrupted_grader_says_what_stays(started) -> None:
+    course, process, go = started
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1 and b"What was saved stays" in said and b"Traceback" not in said
+    go.touch()
     finish(course)
 
 
