@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from autograder import gradebook, layout, pool, tables
+from autograder import cli, gradebook, layout, pool, tables
 from autograder.limits import Limits
 from autograder.scratch import MARK, Held, abandoned, sweep
 from autograder.station import Station
@@ -234,6 +235,25 @@ def test_a_gradebook_without_room_ends_in_a_sentence_and_the_next_run_resumes(
     assert course.scores() == {} and course.leftovers() == []
     full.unlink()
     finish(course)
+
+
+def test_one_folder_that_may_not_be_written_stops_nobody_else(
+    squares: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = squares()
+    for student in ("ada", "bob"):
+        course.submit(student, RIGHT)
+    stage = gradebook._stage
+
+    def refused(target: Path, *words: object) -> Held:
+        if target.parent.name == "ada":
+            raise PermissionError(13, "Permission denied", str(target.parent))
+        return stage(target, *words)
+
+    monkeypatch.setattr(gradebook, "_stage", refused)
+    said = CliRunner().invoke(cli.main, ["grade", "ps1", "--isolation=none", f"--course-dir={course.root}"])
+    assert said.exit_code == 1 and "ada was not graded." in said.output and "not yours to write" in said.output
+    assert course.scores() == {"bob": 2.0}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root can mount a folder read-only.")
