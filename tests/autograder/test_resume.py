@@ -144,6 +144,16 @@ cli.main()
 """
 
 
+STILLBORN = """
+from autograder import cli
+from autograder.sandbox import warm
+warm.ENVIRONMENT = ("PATH", "PYTHONHOME")
+import os
+os.environ["PYTHONHOME"] = "/nowhere"  # of the warm process: this one has started
+cli.main()
+"""
+
+
 @pytest.mark.parametrize("moment", ["staged", "written", "committed", "between", "in place"])
 @pytest.mark.parametrize("force", [False, True])
 def test_a_grader_killed_while_it_saves_leaves_no_half_submission(
@@ -344,6 +354,16 @@ def test_a_gradebook_that_stays_locked_ends_in_a_sentence_and_loses_nothing(squa
     other.close()
     assert course.scores() == {} and course.leftovers() == []
     assert course.grade().returncode == 0 and course.scores() == {"ada": 2.0, "bob": 2.0}
+
+
+def test_where_nothing_can_be_imported_nobody_is_graded(squares: Callable) -> None:
+    course = squares()
+    course.submit("ada", RIGHT)
+    said = subprocess.run(
+        [sys.executable, "-c", STILLBORN, *course.command()[1:]], cwd=course.root, capture_output=True, text=True
+    )
+    assert said.returncode == 1 and "ended before it could grade anything" in said.stderr, said
+    assert course.scores() == {}
 
 
 def test_a_fork_that_fails_is_said_of_that_submission_alone(squares: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
