@@ -48,7 +48,10 @@ def grade(words: tuple[str, ...]) -> None:
         app.initialize(list(words))
     except Exception as error:
         raise click.ClickException(layout.unread(error)) from error
-    app.start()
+    try:
+        app.start()
+    except KeyboardInterrupt as error:
+        raise click.ClickException("Interrupted. What was saved stays; the same command goes on from there.") from error
 
 
 class GradeApp(AutogradeApp):
@@ -109,6 +112,8 @@ class GradeApp(AutogradeApp):
             failed = run(self, assignment)
         except (layout.LayoutError, gradebook.GradebookError, pool.PoolError, Refused, TraitError) as error:
             self.fail(str(error).replace("%", "%%"))
+        except OSError as error:
+            self.fail(_of_system(error).replace("%", "%%"))
         if failed:
             self.exit(1)
 
@@ -118,6 +123,12 @@ class GradeApp(AutogradeApp):
             self.fail("Name one assignment: autograder grade ASSIGNMENT, or --assignment=ASSIGNMENT.")
         self.coursedir.assignment_id = named[0]
         return str(self.coursedir.assignment_id)
+
+
+def _of_system(error: OSError) -> str:
+    """What to say of a file, or of a machine, that did not do what was asked of it."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"The system refused ({what}). What was saved before stays: mend that, and run the same command again."
 
 
 class Refused(Exception):
@@ -284,6 +295,8 @@ def report_command(assignment: str, as_json: bool, output: Path | None, course_d
         found = data.gather(layout.open_course(course_dir.resolve()), assignment)
     except (layout.LayoutError, gradebook.GradebookError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(_of_system(error)) from error
     text = json.dumps(found, indent=1) if as_json else page.page(found)
     output = output or Path("-" if as_json else course_dir / "reports" / f"{assignment}.html")
     if str(output) == "-":

@@ -157,6 +157,9 @@ class Writer:
         target = self._target(submission)
         try:
             folder = _stage(target, self.assignment, submission, reports)
+        except PermissionError as error:  # of this folder alone: of all of them the run would not have begun
+            self.failed[submission.student] = f"{error.filename or target} is not yours to write. Make it so."
+            return
         except OSError as error:
             raise GradebookError(
                 f"{target} could not be written: {error.strerror or error}. What was saved before stays, and the "

@@ -134,7 +134,7 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     settings = Autograder(parent=course.parent)
     notebooks, refused = {}, {}
     for stem in wanted:
-        notebook = nbformat.read(paths[stem], as_version=4)
+        notebook = _read(paths[stem])
         spoken = language(notebook, config.get("Execute", {}).get("kernel_name"))
         if spoken != "python":
             refused[stem] = (
@@ -153,6 +153,18 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     files = {os.path.relpath(path, folder): Path(path) for path in shipped}
     theirs = frozenset(config.get("Autograde", {}).get("exclude_overwriting", {}).get(name, ()))
     return Assignment(name, notebooks, files, refused, frozenset(paths) - frozenset(notebooks), theirs)
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError:
+        raise
+    except Exception as error:
+        raise LayoutError(
+            f"{path} cannot be read as a notebook ({type(error).__name__}: {error}). Mend it, and run the same command "
+            "again."
+        ) from error
 
 
 def language(notebook: NotebookNode, kernel: object = None) -> str:
@@ -183,6 +195,8 @@ def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits 
         found = re.fullmatch(ids, str(folder), re.DOTALL)
         if found is None or not folder.is_dir() or found["student"] in left_out:
             continue
+        if found["student"].startswith(".") and not course.student_id.startswith("."):
+            continue  # as for nbgrader, * is no .git and no .ipynb_checkpoints
         yield submission_of(course, assignment, found["student"], limits)
 
 

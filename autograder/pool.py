@@ -15,7 +15,7 @@ from typing import Protocol
 from autograder.grading import crashed
 from autograder.layout import Assignment, Submission
 from autograder.limits import Limits
-from autograder.station import Lost, PoolError, Reports, Station
+from autograder.station import Lost, NeverBegan, PoolError, Reports, Station
 
 PULSE = 5.0  # seconds between two looks at whether anybody is still at work
 
@@ -114,6 +114,12 @@ def _alone(crew: Crew, one: Submission, assignment: Assignment, limits: Limits, 
     try:
         ((_, future),) = _as_completed(crew, [one])
         return future.result()
+    except NeverBegan as error:
+        raise PoolError(
+            "The process that imports what the assignment needs ended before it could grade anything, again and again. "
+            "Its messages are above; it may lack memory, or processes (ulimit -u). What was saved stays: mend that, "
+            "and run the same command again."
+        ) from error
     except Lost:
         message = (
             "Grading this submission ended the processes that grade, twice, the second time with no other beside it."

@@ -21,6 +21,10 @@ class Lost(Exception):
     """The processes that graded a submission were ended from outside: what came of it says nothing of it."""
 
 
+class NeverBegan(Lost):
+    """The warm process ended before its first fork: no submission had a part in that."""
+
+
 class PoolError(Exception):
     """Nothing more can be graded. The message says why, and what to do."""
 
@@ -79,7 +83,7 @@ class Station:
                 )
             except Exception as error:
                 if self._warm.ended(DYING):
-                    raise Lost("The warm process ended.") from error
+                    raise (Lost if self._warm.begun else NeverBegan)("The warm process ended.") from error
                 raise
             if any(v.state is State.CRASHED for v in report.verdicts) and self._warm.ended(DYING):
                 raise Lost("The warm process ended.")

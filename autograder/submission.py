@@ -45,6 +45,10 @@ def content_of(path: Path, max_mib: float) -> bytes:
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError as error:
+        raise Unreadable(
+            f"The account that grades may not read {path.name}. Give it the right to, and grade this submission again."
+        ) from error
     except OSError as error:
         raise _no_file(path) from error
     try:

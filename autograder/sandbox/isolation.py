@@ -338,11 +338,19 @@ def _bound(limits: Limits, processes: int) -> None:
         (resource.RLIMIT_FSIZE, int(limits.file_mib * 2**20)),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(what, (most, most))
+        _lower(what, most, most)
     seconds = math.ceil(limits.cpu_seconds)
     # The first of a sandbox's processes passes over the signal at the first bound. A grader that watches ends it then,
     # and can say why; the second bound is for when nobody watches.
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1 + (os.cpu_count() or 1)))
+    _lower(resource.RLIMIT_CPU, seconds, seconds + 1 + (os.cpu_count() or 1))
+
+
+def _lower(what: int, soft: int, hard: int) -> None:
+    """Sets a limit; a lower one, which this process was started with, stays."""
+    most = resource.getrlimit(what)[1]
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(what, (soft, hard))
 
 
 def _give_up_rights(user: int | None, outer: int) -> None:

@@ -60,6 +60,7 @@ class Warm:
     """
 
     def __init__(self, modules: list[str]) -> None:
+        self.begun = False  # whether it has forked once
         self._held = scratch.temporary()
         self.scratch = self._held.path
         self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
@@ -98,6 +99,7 @@ class Warm:
             said = birth.readline().strip()
         if not said.isdigit():
             raise OSError(said or "The warm process ended. Its messages are above.")
+        self.begun = True
         return int(said)
 
     def ended(self, seconds: float = 0.0) -> bool:

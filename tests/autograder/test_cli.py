@@ -80,6 +80,30 @@ def test_a_folder_that_is_no_course_is_said_to_be_none(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("verb", "name", "content", "words"),
+    [
+        ("grade", "more.ipynb", "{", "cannot be read as a notebook"),
+        ("report", "more.ipynb", "{", "cannot be read as a notebook"),
+        ("grade", "more.ipynb", None, "more.ipynb"),
+        ("report", "more.ipynb", None, "more.ipynb"),
+        ("grade", "shipped.py", None, "shipped.py"),
+    ],
+)
+def test_a_source_that_cannot_be_read_ends_in_a_sentence(
+    squares: Callable, verb: str, name: str, content: str | None, words: str
+) -> None:
+    course = squares()
+    course.submit("ada", "")
+    path = course.root / "source" / "ps1" / name
+    if content is None:
+        path.symlink_to(path)  # not even root can read it
+    else:
+        path.write_text(content)
+    said = run(verb, "ps1", f"--course-dir={course.root}")
+    assert said.exit_code == 1 and words in said.output and isinstance(said.exception, SystemExit)
+
+
 def test_an_assignment_without_a_source_is_said_to_have_none(root: Path) -> None:
     said = run("grade", "ps2", "--course-dir", str(root), "--isolation", "none")
     assert (
@@ -156,7 +180,7 @@ def test_grading_such_a_course_says_so_in_one_sentence(squares: Callable) -> Non
 
 
 def test_submissions_are_found_by_student(root: Path) -> None:
-    for student in ("ada", "b[1]", "cleo x"):
+    for student in ("ada", "b[1]", "cleo x", ".git"):
         (root / "submitted" / student / "ps1").mkdir(parents=True)
     (root / "submitted" / "file").write_text("")
     course, ps1 = layout.open_course(root), layout.Assignment("ps1", {}, {})

@@ -319,6 +319,19 @@ def test_processor_time_is_bounded(isolated: None, warm: Warm, connect: Callable
         client.names(["ended"])
 
 
+def test_a_lower_limit_of_the_grader_stays() -> None:
+    lowered = """if True:
+        import resource
+        from autograder.limits import Limits
+        from autograder.sandbox import isolation
+        resource.setrlimit(resource.RLIMIT_NOFILE, (50, 100))
+        resource.setrlimit(resource.RLIMIT_CPU, (30, 40))
+        isolation._bound(Limits(), 64)
+        print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CPU))"""
+    done = subprocess.run([sys.executable, "-c", lowered], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(100, 100) (40, 40)"
+
+
 def test_the_number_of_files_is_bounded(isolated: None, warm: Warm, connect: Callable[..., Client]) -> None:
     client = connect(warm, isolate=True, limits=Limits(scratch_files=50))
     client.run(

@@ -8,14 +8,17 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from autograder import gradebook, layout, pool
+from autograder import cli, gradebook, layout, pool, tables
 from autograder.limits import Limits
 from autograder.scratch import MARK, Held, abandoned, sweep
 from autograder.station import Station
@@ -141,6 +144,16 @@ cli.main()
 """
 
 
+STILLBORN = """
+from autograder import cli
+from autograder.sandbox import warm
+warm.ENVIRONMENT = ("PATH", "PYTHONHOME")
+import os
+os.environ["PYTHONHOME"] = "/nowhere"  # of the warm process: this one has started
+cli.main()
+"""
+
+
 @pytest.mark.parametrize("moment", ["staged", "written", "committed", "between", "in place"])
 @pytest.mark.parametrize("force", [False, True])
 def test_a_grader_killed_while_it_saves_leaves_no_half_submission(
@@ -234,6 +247,25 @@ def test_a_gradebook_without_room_ends_in_a_sentence_and_the_next_run_resumes(
     finish(course)
 
 
+def test_one_folder_that_may_not_be_written_stops_nobody_else(
+    squares: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = squares()
+    for student in ("ada", "bob"):
+        course.submit(student, RIGHT)
+    stage = gradebook._stage
+
+    def refused(target: Path, *words: object) -> Held:
+        if target.parent.name == "ada":
+            raise PermissionError(13, "Permission denied", str(target.parent))
+        return stage(target, *words)
+
+    monkeypatch.setattr(gradebook, "_stage", refused)
+    said = CliRunner().invoke(cli.main, ["grade", "ps1", "--isolation=none", f"--course-dir={course.root}"])
+    assert said.exit_code == 1 and "ada was not graded." in said.output and "not yours to write" in said.output
+    assert course.scores() == {"bob": 2.0}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root can mount a folder read-only.")
 def test_a_read_only_course_ends_in_a_sentence_before_anything_is_graded(squares: Callable) -> None:
     course = squares()
@@ -247,6 +279,38 @@ def test_a_read_only_course_ends_in_a_sentence_before_anything_is_graded(squares
     finally:
         subprocess.run(["umount", "-l", root], check=True)
     assert said.returncode == 1 and "cannot be written" in said.stderr and "Traceback" not in said.stderr
+    finish(course)
+
+
+def test_two_graders_at_once_add_a_submission_once(squares: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = squares().directory
+    with gradebook.open_gradebook(directory) as book:
+        structure = gradebook.expect_assignment(book, layout.read_assignment(directory, "ps1"))
+    both, insert = threading.Barrier(2), tables._insert
+
+    def meets(*words: object) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        insert(*words)
+
+    def write() -> None:
+        with gradebook.open_gradebook(directory) as book, book.engine.begin() as connection:
+            tables.write(connection, structure, [tables.Entry("ada", None, {})])
+
+    monkeypatch.setattr(tables, "_insert", meets)
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(write) for _ in range(2)]:
+            done.result()
+    with gradebook.open_gradebook(directory) as book:
+        assert [one.student_id for one in book.assignment_submissions("ps1")] == ["ada"]
+
+
+def test_an_interrupted_grader_says_what_stays(started) -> None:
+    course, process, go = started
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1 and b"What was saved stays" in said and b"Traceback" not in said
+    go.touch()
     finish(course)
 
 
@@ -290,6 +354,16 @@ def test_a_gradebook_that_stays_locked_ends_in_a_sentence_and_loses_nothing(squa
     other.close()
     assert course.scores() == {} and course.leftovers() == []
     assert course.grade().returncode == 0 and course.scores() == {"ada": 2.0, "bob": 2.0}
+
+
+def test_where_nothing_can_be_imported_nobody_is_graded(squares: Callable) -> None:
+    course = squares()
+    course.submit("ada", RIGHT)
+    said = subprocess.run(
+        [sys.executable, "-c", STILLBORN, *course.command()[1:]], cwd=course.root, capture_output=True, text=True
+    )
+    assert said.returncode == 1 and "ended before it could grade anything" in said.stderr, said
+    assert course.scores() == {}
 
 
 def test_a_fork_that_fails_is_said_of_that_submission_alone(squares: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,10 @@ def test_only_a_file_of_reasonable_size_is_read(tmp_path: Path) -> None:
     for name in ("link", "folder", "pipe", "missing"):
         with pytest.raises(Unreadable, match="is not a file"):
             read(tmp_path / f"{name}.ipynb")
+    (tmp_path / "shut.ipynb").touch()
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Unreadable, match="may not read shut"):
+        patched.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        read(tmp_path / "shut.ipynb")
     with (tmp_path / "huge.ipynb").open("wb") as file:
         file.truncate(30 * 2**20)
     with pytest.raises(Unreadable, match="larger than 20 MiB"):
