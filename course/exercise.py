@@ -142,7 +142,8 @@ class Check:
         return self.last
 
     def _outcome(self, part: Part, candidate: Callable[..., Any], deadline: float) -> Outcome:
-        with torch.random.fork_rng(devices=[]):
+        # Gradients are on, whatever an earlier cell left behind, and what this code switches off is on again behind it.
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(self.seed)
             return _outcome(part, candidate, list(self.cases.values()), deadline, self.seconds)
 

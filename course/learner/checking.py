@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -103,9 +104,9 @@ def notebook_of(lesson: Lesson, start: Path) -> Path:
             return path
     raise CheckingError(
         _(
-            "There is no notebook of lesson {lesson} in {folder} or around it. Go to the folder with your lessons, name"
-            " it with --folder, or make one with `course lab`."
-        ).format(lesson=lesson.name, folder=start)
+            "There is no notebook of lesson {lesson} in {folder} or around it; its name is {notebook}. Go to the folder"
+            " with your lessons, name it with --folder, or make one with `course lab`."
+        ).format(lesson=lesson.name, folder=start, notebook=lesson.notebook.name)
     )
 
 
@@ -145,7 +146,7 @@ def check(lesson: Lesson, path: Path, grade: Grade) -> list[Result]:
     verdicts, notebook = grade(lesson.notebook, path, given, _own_files(path.parent, given))
     said = {verdict["grade_id"]: verdict for verdict in verdicts}
     cells = {_grade_id(cell): cell for cell in notebook.cells}
-    return [_result(exercise, said[exercise.test], cells.get(exercise.test, {})) for exercise in lesson.exercises]
+    return [_result(exercise, said[exercise.test], cells) for exercise in lesson.exercises]
 
 
 def _own_files(folder: Path, given: Path) -> dict[str, Path]:
@@ -164,14 +165,17 @@ def _own_files(folder: Path, given: Path) -> dict[str, Path]:
     return own
 
 
-def _result(exercise: Exercise, said: dict[str, Any], cell: Mapping[str, Any]) -> Result:
-    points, max_points = said["points"], said["max_points"]
+def _result(exercise: Exercise, said: dict[str, Any], cells: Mapping[str | None, Mapping[str, Any]]) -> Result:
+    cell = cells.get(exercise.test, {})
+    points, max_points, message = said["points"], said["max_points"], said["message"]
+    if not _shown(cell) and (raised := _raised(cells.get(exercise.cell, {}))):  # what its test says follows from it
+        message = _("The cell of {name} raised {error}").format(name=exercise.name, error=raised)
     card = _shown(cell).get(VERDICT_MIME, {})
     if card.get("points") == points and card.get("state") in set(State):  # the word that a learner's own card has
         state = card["state"]
     else:
         state = PARTIAL if 0 < points < max_points else GRADERS_WORDS.get(said["state"], said["state"])
-    return Result(exercise, state, points, max_points, said["message"], said["misconception"], _card(cell))
+    return Result(exercise, state, points, max_points, message, said["misconception"], _card(cell))
 
 
 def record(results: list[Result]) -> None:
@@ -196,6 +200,13 @@ def _shown(cell: Mapping[str, Any]) -> dict[str, Any]:
     """What the last card of a cell's check was displayed as, by MIME type; nothing where it showed none."""
     cards = [output.data for output in cell.get("outputs", []) if VERDICT_MIME in output.get("data", {})]
     return dict(cards[-1]) if cards else {}
+
+
+def _raised(cell: Mapping[str, Any]) -> str:
+    """The error that a cell ended with; nothing where it ended well."""
+    errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
+    raised = f"{errors[0]['ename']}: {errors[0]['evalue']}" if errors else ""
+    return re.sub(r"\(\S+, line (\d+)\)$", r"(line \1)", raised)  # a cell is no file
 
 
 def _card(cell: Mapping[str, Any]) -> str:
@@ -265,6 +276,8 @@ def restored(source: NotebookNode, submission: NotebookNode) -> NotebookNode:
             cells.append(released)
             continue
         cell.metadata.pop("nbgrader", None)
+        if released is not None:
+            cell.metadata["nbgrader"] = released.metadata.nbgrader
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         cells.append(cell)

@@ -181,6 +181,19 @@ def _disk() -> Iterator[Finding]:
         yield Finding(_("Disk"), State.GOOD, said)
 
 
+def _progress() -> Iterator[Finding]:
+    from course.learner import progress
+
+    if why := progress.why_not_kept():
+        said = _(
+            "Your progress cannot be kept in {file} ({reason}). Lessons work all the same, and forget what you did."
+            " Make room there, or name a folder of yours in the variable COURSE_HOME."
+        ).format(file=progress.file(), reason=why)
+        yield Finding(_("Progress"), State.WEAK, said)
+    else:
+        yield Finding(_("Progress"), State.GOOD, _("Your progress is kept in {file}.").format(file=progress.file()))
+
+
 @dataclass(frozen=True)
 class Extension:
     """An extension of JupyterLab, its part in the server (\"\" where it has none), and what is lost without it."""
@@ -305,6 +318,7 @@ HERE: dict[str, Look] = {
     _("Scale"): _scale,
     _("Memory"): _memory,
     _("Disk"): _disk,
+    _("Progress"): _progress,
     "JupyterLab": _jupyter,
     _("Kernel"): _kernel,
     _("Sandbox"): _sandbox,

@@ -135,6 +135,15 @@ def record(
     return False
 
 
+def why_not_kept() -> str:
+    """Why nothing can be written to the file; nothing where it can. Where there is none, it is begun."""
+    try:
+        _execute("DELETE FROM event WHERE 0", wait=WRITING)
+    except (OSError, sqlite3.Error) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
 def load() -> Course:
     """How the learner stands. Without a file, at the beginning."""
     course = Course({exercise.name: Standing(exercise) for exercise in catalogue.exercises()})

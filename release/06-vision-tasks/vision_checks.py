@@ -143,6 +143,12 @@ FIXED_PARTNERS = Misconception(
     "Some pairs never meet: the partners are always found in the same way, or among the same images.",
     "whether the order of the partners is drawn at random",
 )
+OWN_PARTNERS = Misconception(
+    "own-partners",
+    "Too often nothing was mixed: each image was its own partner. A random permutation leaves the whole batch as it was "
+    "once in N! draws, a random shift once in N.",
+    "how the order of the partners is drawn, and whether a batch is ever passed over",
+)
 WRONG_LAMBDA = Misconception(
     "wrong-lambda",
     "Over many draws the lambdas are not spread as Beta(alpha, alpha) is: for a small alpha they lie near 0 and near 1 "
@@ -387,14 +393,15 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
     met = torch.eye(n)
     # Near 0 and 1 a draw tells most about alpha: 210 of them hold Beta(0.2, 0.2) and Beta(0.4, 0.4) 7 standard errors
     # apart. The other alpha is there for those who have a small one in mind.
-    for alpha, draws in ((0.2, 210), (25.0, 60)):
+    for alpha, draws in ((25.0, 60), (0.2, 210)):
         batch, generator = _Batch((n, 1, 3, 4), n), _seeded(5)
-        lambdas = []
+        lambdas, unmixed = [], 0
         for _ in range(draws):
             shares = batch.shares(batch.call(mixup, alpha, generator)[0])
             _check_shares(shares)
             others = _off_diagonal(shares)
             met[others.abs() > 1e-3] = 1
+            unmixed += not (others.abs() > 1e-3).any()
             # Where nothing shows of a partner lambda is 1, or each image is its own partner: once in 720 times.
             lambdas.append(min(1.0, max(0.0, 1 - others.max().item())))
         if min(lambdas) > 1 - 1e-6:
@@ -403,6 +410,17 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
                 seen=gettext("whole images, {draws} times in a row").format(draws=draws),
             )
         below = [one for one in lambdas if one < 1 - 1e-6]
+        # Fair draws are that far away less than once in ten million times (Dvoretzky, Kiefer, Wolfowitz), and 5 standard
+        # errors less than once in a million; 0.02 for what is said above.
+        farthest = math.sqrt(math.log(2 / 1e-7) / (2 * draws)) + 0.02
+        # Lambda itself is never near 1 for a large alpha, and a fair order does this 4 times in 60 twice in a million.
+        if alpha > 1 and unmixed > 3 and _distance_from_beta(below, alpha) <= farthest:
+            raise Wrong(
+                OWN_PARTNERS,
+                seen=gettext("{count} of {draws} batches of {n} came back unmixed").format(
+                    count=unmixed, draws=draws, n=n
+                ),
+            )
         if max(below) - min(below) < 1e-6:
             raise Wrong(
                 ALWAYS_THE_SAME,
@@ -410,9 +428,6 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
                     share=below[0], draws=draws
                 ),
             )
-        # Fair draws are that far away less than once in ten million times (Dvoretzky, Kiefer, Wolfowitz), and 5 standard
-        # errors less than once in a million; 0.02 for what is said above.
-        farthest = math.sqrt(math.log(2 / 1e-7) / (2 * draws)) + 0.02
         off = _nearness_to_the_ends(lambdas, alpha) if alpha < 1 else 0.0
         if abs(off) > 5 or _distance_from_beta(lambdas, alpha) > farthest:
             raise Wrong(

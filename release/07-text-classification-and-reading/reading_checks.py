@@ -326,7 +326,7 @@ def _vectors(found: Any, expected: Tensor, call: str) -> Tensor:
 def _close(a: Tensor, b: Tensor) -> bool:
     # Sums of a dozen numbers near 1 in float32 are right to about 1e-6, whatever their order; a padded vector let in,
     # or one left out, moves a mean by more than 1e-2.
-    return bool(torch.allclose(a, b.double(), rtol=1e-4, atol=1e-4))
+    return bool(torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-4))
 
 
 def _untouched(hidden: Tensor, mask: Tensor, before: tuple[Tensor, Tensor], call: str) -> None:
@@ -421,7 +421,8 @@ def _check_mean(masked_mean: Callable, rows: Sequence[Tensor], side: str, **padd
     total = before[0].double().sum(1)
     of_all = (total / mask.shape[1], total / counts, total / sum(lengths))
     divisors = (mask.shape[1], max(lengths), min(lengths), sum(lengths), len(rows), lengths[0])
-    if any(_close(found, sums / divisor) for divisor in divisors) or _close(found, sums):
+    counted = any(_close(found[number], sums[number] / n) for n in range(1, lengths[number]))
+    if any(_close(found, sums / divisor) for divisor in divisors) or counted:
         raise Wrong(DIVIDED_BY_LENGTH, seen=seen, expected=expected_row)
     firsts = torch.stack(
         [one[:length].mean(0) for one, length in zip(before[0], lengths, strict=True)]
@@ -454,6 +455,9 @@ def _(masked_mean: Callable, cases: Sequence[Any]) -> None:
     _check_mean(masked_mean, _rows((4, 2, 6, 3, 1), 3), "right")
     _check_mean(masked_mean, _rows((5, 5), 4, torch.float32), "right")
     _check_mean(masked_mean, _rows((3, 7, 2), 5, torch.float32), "right", junk=1e30)
+    with_nothing = _rows((4, 2, 5), 3)
+    with_nothing[0][1] = with_nothing[2][4] = 0.0  # a real token all the same
+    _check_mean(masked_mean, with_nothing, "right")
 
 
 @check_masked_mean.part(1, "does not change with the amount of padding, nor with its side")
@@ -1084,6 +1088,7 @@ def _(best_span: Callable, cases: Sequence[Any]) -> None:
     _check_span(best_span, _Passage(4, 9, indent=0).plant(2, 5), 6)
     _check_span(best_span, _Passage(3, 7, padding=2, shift=6.0).plant(4, 4), 5)
     _check_span(best_span, _Passage(5, 8, shift=-30.0, indent=0).plant(0, 2), 30)
+    _check_span(best_span, _Passage(4, 6, shift=-1e5).plant(1, 3), 5)
     _check_span(best_span, _Passage(2, 1, shift=-2.0).plant(0, 0), 1)
 
 

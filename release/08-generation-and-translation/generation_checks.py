@@ -2054,6 +2054,7 @@ class _Asked:
         self.letters: dict[tuple, str] = {}
         self.sums: dict[tuple, float] = {}
         self.calls = 0
+        self.about: set[tuple] = set()  # the prefixes that were asked about
         self.wrong: Wrong | None = None
         whole = isinstance(start[0], int)
         order = torch.randperm(26).tolist()
@@ -2099,6 +2100,7 @@ class _Asked:
                 WRONG_PATH,
                 gettext("step({prefix}), which `step` never led to").format(prefix=prefix),
             )
+        self.about.add(prefix)
         return dict(self.nodes[prefix])
 
     def score(self, prefix: tuple, penalty: float) -> float:
@@ -2162,6 +2164,8 @@ def _check_search(beam_search: Callable, search: Search, start: tuple) -> None:
     if said == by_letters[search.right]:
         return
     idea = search.instead.get(asked.letters[said], WRONG_PATH)
+    if idea is STOPPED_EARLY and by_letters[search.right] in asked.about:
+        idea = WRONG_PATH  # the search came to the end of the right one, and preferred another
     raise Wrong(
         idea,
         seen=gettext("width {width}, length_penalty {penalty}: {said}").format(

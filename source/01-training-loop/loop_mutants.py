@@ -729,6 +729,19 @@ def moves_a_clone(params, lr, momentum, buffers):
             p.detach().clone().sub_(lr * v)
 
 
+@mutants.wrong("sgd_step", "gradient-as-velocity")
+def begins_with_the_gradient_itself(params, lr, momentum, buffers):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is None:
+                continue
+            if buffers[i].any():
+                buffers[i].mul_(momentum).add_(p.grad)
+            else:
+                buffers[i] = p.grad
+            p -= lr * buffers[i]
+
+
 @mutants.wrong("sgd_step", "velocity-lost")
 def velocity_in_a_name(params, lr, momentum, buffers):
     with torch.no_grad():
@@ -1414,18 +1427,32 @@ def clears_before_backward(model, loader, optimizer, loss_fn):
     return sum(a * b for a, b in zip(losses, sizes)) / sum(sizes)
 
 
+@mutants.wrong("train_epoch", "dataset-counted")
+def divides_by_the_dataset(model, loader, optimizer, loss_fn):
+    model.train()
+    total = 0.0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)
+    return total / len(loader.dataset)
+
+
 @mutants.right("train_epoch")
 def clears_on_both_sides(model, loader, optimizer, loss_fn):
     model.train(True)
     optimizer.zero_grad(set_to_none=False)
-    total = torch.zeros(())
+    total, count = torch.zeros(()), 0
     for x, y in loader:
         loss = loss_fn(model(x), y)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
         total += loss.detach() * x.shape[0]
-    return total.item() / len(loader.dataset)
+        count += x.shape[0]
+    return total.item() / count
 
 
 @mutants.right("train_epoch")
@@ -1815,16 +1842,26 @@ def resets_statistics(model, loader):
     return right / count
 
 
+@mutants.wrong("evaluate", "dataset-counted")
+def divides_by_the_dataset(model, loader):
+    was = model.training
+    model.eval()
+    with torch.no_grad():
+        right = sum(int((model(x).argmax(1) == y).sum()) for x, y in loader)
+    model.train(was)
+    return right / len(loader.dataset)
+
+
 @mutants.right("evaluate")
 def decorated(model, loader):
     @torch.inference_mode()
     def hits():
-        return sum(int((model(x).argmax(1) == y).sum()) for x, y in loader)
+        return torch.cat([model(x).argmax(1) == y for x, y in loader])
 
     was = model.training
     model.eval()
     try:
-        return hits() / len(loader.dataset)
+        return hits().float().mean().item()
     finally:
         model.train(was)
 

@@ -599,7 +599,8 @@ def extract_features(
         (requires_grad is False), and no graph is built on the way.
 
     Must not change: the model. Afterwards it is in the mode it was in; parameters, buffers
-        and requires_grad are what they were.
+        and requires_grad are what they were. Nor are gradients left switched off for what
+        comes after.
 
     >>> model = nn.Sequential(nn.Dropout(0.9), nn.Flatten())
     >>> batches = [(torch.ones(2, 1, 2), torch.tensor([4, 5])), (torch.zeros(1, 1, 2), torch.tensor([6]))]

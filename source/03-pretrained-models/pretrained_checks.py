@@ -729,6 +729,12 @@ WRONG_OUTPUTS = Misconception(
     "The model does not give one logit for each of the new classes.",
     "which number of the new Linear is inputs and which is outputs, and what comes behind it",
 )
+OTHER_NAME = Misconception(
+    "other-name",
+    "The new layer is not where the old one was, so its weights have other names. A state dict, and whoever sets a "
+    "learning rate for the head, look for them under the old ones.",
+    "what you put in the place of the old layer: an `nn.Linear`, or something around one",
+)
 AUX_FORGOTTEN = Misconception(
     "aux-forgotten",
     "Inception's auxiliary head was forgotten. In training mode the model answers twice, and the second answer is "
@@ -920,6 +926,12 @@ def _check_new_head(
                 call=call
             ),
         )
+    if main != before:
+        raise Wrong(
+            OTHER_NAME,
+            seen=gettext("the last Linear is {main} ({call})").format(main=main, call=call),
+            expected=before,
+        )
     for name in (main, *auxiliary):
         head, wanted = new[name], inputs[before if name == main else name]
         outputs, wide = head.weight.shape
@@ -1094,6 +1106,11 @@ GRAPH_BUILT = Misconception(
     "it.",
     "what surrounds the call of the model",
 )
+GRADIENTS_LEFT_OFF = Misconception(
+    "gradients-left-off",
+    "Afterwards gradients are still switched off, for everybody: the next loss that is to go backward has no graph.",
+    "what switches gradients off, and where it ends",
+)
 MODE_LEFT = Misconception(
     "mode-left",
     "The model is not in the mode it was in. Whoever goes on training it now trains another network.",
@@ -1133,10 +1150,34 @@ class _Backbone(nn.Module):
         return features
 
 
-def _loader(count: int, batch: int, *, shuffle: bool = False) -> tuple[Tensor, DataLoader]:
-    """Inputs (count, 3), and a loader over them whose labels are the rows' own numbers."""
+class _Nested(nn.Module):
+    """Has another model's features extracted each time it is called, and says whether gradients are on afterwards.
+
+    Features (B, 1): 1 where they are, 0 where they are not.
+    """
+
+    def __init__(self, extract_features: Callable, model: nn.Module, loader: DataLoader) -> None:
+        super().__init__()
+        self.extract_features, self.model, self.loader = extract_features, model, loader
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            self.extract_features(self.model, self.loader)
+            on = torch.is_grad_enabled()
+        return torch.full((len(x), 1), float(on))
+
+
+def _loader(
+    count: int, batch: int, *, shuffle: bool = False, drop_last: bool = False
+) -> tuple[Tensor, DataLoader]:
+    """Inputs (n, 3), and a loader over them whose labels are the rows' own numbers.
+
+    n is count, or without the short last batch where that is dropped.
+    """
     x = torch.randn(count, 3) + 0.5
-    return x, DataLoader(TensorDataset(x, torch.arange(count)), batch_size=batch, shuffle=shuffle)
+    data = TensorDataset(x, torch.arange(count))
+    loader = DataLoader(data, batch_size=batch, shuffle=shuffle, drop_last=drop_last)
+    return x[: count - count % batch] if drop_last else x, loader
 
 
 def _expected(model: nn.Module, x: Tensor) -> Tensor:
@@ -1242,11 +1283,15 @@ def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
         _check_features(extract_features, model, *_loader(count, batch))
 
 
-@check_extract_features.part(1, "keeps each label beside its features when the loader shuffles")
+@check_extract_features.part(
+    1, "keeps each label beside its features when the loader shuffles or leaves examples out"
+)
 def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
     for count, batch in ((23, 5), (16, 8)):
         model = _stir(_Backbone(4)).eval()
         _check_features(extract_features, model, *_loader(count, batch, shuffle=True))
+    # not every example of a data set comes out of its loader
+    _check_features(extract_features, _stir(_Backbone(3)).eval(), *_loader(11, 4, drop_last=True))
 
 
 @check_extract_features.part(1, "computes in eval mode, and builds no graph")
@@ -1268,6 +1313,10 @@ def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
                 ).format(count=sum(watched), total=len(watched)),
                 expected="False",
             )
+    _, loader = _loader(4, 2)
+    features, _ = extract_features(_Nested(extract_features, _Backbone(2), loader), loader)
+    if not torch.as_tensor(features).any():
+        raise Wrong(GRADIENTS_LEFT_OFF, seen="torch.is_grad_enabled() is False", expected="True")
 
 
 @check_extract_features.part(1, "copes with a last batch of one example")
@@ -1449,6 +1498,12 @@ def _right(layer: nn.Linear, x: Tensor, y: Tensor) -> float:
     return (_logits(layer, x).argmax(dim=1) == y).double().mean().item()
 
 
+def _slope(layer: nn.Linear, x: Tensor, y: Tensor) -> float:
+    """The largest entry of the mean cross-entropy's gradient with respect to weight and bias."""
+    off = _logits(layer, x).softmax(1) - F.one_hot(y)
+    return (off.T @ F.pad(x.double(), (0, 1), value=1.0) / len(x)).abs().max().item()
+
+
 @check_linear_probe.part(1, "separates what a line can separate, seen and unseen")
 def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     for counts, width, gap in (((20, 14, 9), 7, 9.0), ((25, 18), 3, 8.0)):
@@ -1509,6 +1564,17 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
             NOT_A_LIKELIHOOD,
             seen=gettext("cross-entropy {loss:.3f} on new examples").format(loss=loss),
             expected=gettext("about {best:.3f}").format(best=best),
+        )
+    # At the minimum the loss has no slope but the penalty's, 2e-5 times a weight. Training that was stopped a little
+    # early has 0.004; the best line of another loss, such as a margin's, has 0.03.
+    slope = _slope(layer, x, y)
+    if slope > 0.01:
+        centred = x - x.mean(0)
+        as_trained = min(_slope(layer, one, y) for one in (centred, centred / x.std(0)))
+        raise Wrong(
+            NOT_RAW if as_trained < 0.01 else NOT_A_LIKELIHOOD,
+            seen=gettext("a loss that still has a slope of {slope:.3f}").format(slope=slope),
+            expected="nearly 0",
         )
     torch.manual_seed(17)
     again = _fit(linear_probe, x, y, 1e-5)

@@ -779,6 +779,22 @@ def the_first_of_the_classifier(model, num_classes):
     return model
 
 
+@mutants.wrong("replace_head", "other-name")
+def dropout_before_it(model, num_classes):
+    def head(old):
+        return nn.Sequential(nn.Dropout(0.2), nn.Linear(old.in_features, num_classes))
+
+    if hasattr(model, "classifier"):
+        model.classifier[-1] = head(model.classifier[-1])
+    elif hasattr(model, "heads"):
+        model.heads.head = head(model.heads.head)
+    else:
+        model.fc = head(model.fc)
+        if getattr(model, "AuxLogits", None) is not None:
+            model.AuxLogits.fc = nn.Linear(model.AuxLogits.fc.in_features, num_classes)
+    return model
+
+
 @mutants.wrong("replace_head", "layers-lost")
 def all_of_the_heads(model, num_classes):
     if hasattr(model, "classifier"):
@@ -1098,6 +1114,25 @@ def detaches_afterwards(model, loader):
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 
+@mutants.wrong("extract_features", "rows-missing")
+def as_many_rows_as_the_dataset(model, loader):
+    was = model.training
+    model.eval()
+    n, begin = len(loader.dataset), 0
+    labels = torch.zeros(n, dtype=torch.int64)
+    features = None
+    with torch.no_grad():
+        for x, y in loader:
+            out = model(x)
+            if features is None:
+                features = torch.zeros(n, out.shape[1])
+            features[begin : begin + len(x)] = out
+            labels[begin : begin + len(x)] = y
+            begin += len(x)
+    model.train(was)
+    return features, labels
+
+
 @mutants.wrong("extract_features", "batch-of-one")
 def squeezes(model, loader):
     was = model.training
@@ -1386,6 +1421,28 @@ def softmax_twice(features, labels, l2):
 
 
 @mutants.wrong("linear_probe", "not-a-likelihood")
+def margins(features, labels, l2):
+    x = features.detach()
+    mean, std = x.mean(0), x.std(0).clamp(min=1e-6)
+    layer = nn.Linear(x.shape[1], int(labels.max()) + 1)
+    nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=300, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = F.multi_margin_loss(layer((x - mean) / std), labels)
+        loss = loss + l2 * layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        layer.weight /= std
+        layer.bias -= layer.weight @ mean
+    return layer
+
+
+@mutants.wrong("linear_probe", "not-a-likelihood")
 def nearest_mean(features, labels, l2):
     means = torch.stack([features[labels == c].mean(0) for c in range(int(labels.max()) + 1)])
     layer = nn.Linear(*reversed(means.shape))
@@ -1584,3 +1641,14 @@ def in_double_with_gradient_descent(features, labels, l2):
         layer.weight.copy_(w / s)
         layer.bias.copy_(b - (w / s) @ m)
     return layer
+
+
+# The last of all: where it runs, gradients stay off.
+@mutants.wrong("extract_features", "gradients-left-off")
+def switches_gradients_off(model, loader):
+    was = model.training
+    model.eval()
+    torch.set_grad_enabled(False)
+    pairs = [(model(x), y) for x, y in loader]
+    model.train(was)
+    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])

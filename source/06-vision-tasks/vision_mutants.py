@@ -338,6 +338,18 @@ def with_lambda_too(images, targets, alpha, generator):
     return mixed, targets, targets[order], share
 
 
+@mutants.wrong("mixup", "own-partners")
+def shifts_by_a_random_number(images, targets, alpha, generator):
+    from scipy.stats import beta
+
+    share = float(beta.ppf(torch.rand((), generator=generator).item(), alpha, alpha))
+    by = int(torch.randint(len(images), (), generator=generator))
+    return (
+        share * images + (1 - share) * images.roll(by, 0),
+        share * targets + (1 - share) * targets.roll(by, 0),
+    )
+
+
 @mutants.right("mixup")
 def with_numpy_seeded(images, targets, alpha, generator):
     import numpy as np

@@ -399,6 +399,12 @@ def divided_by_the_longest(hidden, mask):
 
 
 @mutants.wrong("masked_mean", "divided-by-length")
+def divided_by_those_that_are_not_zero(hidden, mask):
+    kept = hidden * mask.unsqueeze(-1)
+    return kept.sum(dim=1) / (kept != 0).any(dim=2).sum(dim=1, keepdim=True)
+
+
+@mutants.wrong("masked_mean", "divided-by-length")
 def divided_by_all_tokens(hidden, mask):
     return (hidden * mask.unsqueeze(-1)).sum(dim=1) / mask.sum()
 
@@ -421,6 +427,12 @@ def without_the_first_token(hidden, mask):
     first = mask.argmax(dim=1)
     mask = mask * (torch.arange(mask.shape[1]) != first[:, None])
     return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+@mutants.wrong("masked_mean", "mean-wrong")
+def padding_taken_off_again(hidden, mask):
+    padding = hidden * (1 - mask.long()).unsqueeze(-1)
+    return (hidden.sum(dim=1) - padding.sum(dim=1)) / mask.sum(dim=1, keepdim=True)
 
 
 @mutants.wrong("masked_mean", "mean-wrong")
@@ -1125,6 +1137,16 @@ def logits_swapped(start_logits, end_logits, offsets, max_answer):
     pairs = [(i, j) for i in inside for j in inside if 0 <= j - i < max_answer]
     i, j = max(pairs, key=lambda p: float(end_logits[p[0]] + start_logits[p[1]]))
     return offsets[i][0], offsets[j][1]
+
+
+@mutants.wrong("best_span", "not-a-span")
+def better_than_a_thousand_below_zero(start_logits, end_logits, offsets, max_answer):
+    best, answer = -1000.0, None
+    for i in range(len(offsets)):
+        for j in range(i, min(len(offsets), i + max_answer)):
+            if offsets[i] and offsets[j] and start_logits[i] + end_logits[j] > best:
+                best, answer = start_logits[i] + end_logits[j], (offsets[i][0], offsets[j][1])
+    return answer
 
 
 @mutants.wrong("best_span", "not-a-span")

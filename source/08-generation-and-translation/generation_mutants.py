@@ -1815,6 +1815,21 @@ def smallest_sums(step, start, width, length_penalty):
     return min(finished)[1]
 
 
+@mutants.wrong("beam_search", "wrong-path")
+def length_as_translators_have_it(step, start, width, length_penalty):
+    beam, finished = [(0.0, start)], []
+    while beam:
+        longer = []
+        for total, prefix in beam:
+            tokens = step(prefix)
+            if not tokens:
+                length = (5 + len(prefix) - len(start)) / 6
+                finished.append((total / length**length_penalty, prefix))
+            longer += [(total + value, (*prefix, token)) for token, value in tokens.items()]
+        beam = sorted(longer, reverse=True, key=lambda pair: pair[0])[:width]
+    return max(finished)[1]
+
+
 @mutants.right("beam_search")
 def with_a_heap(step, start, width, length_penalty):
     import heapq

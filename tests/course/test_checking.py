@@ -19,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course import catalogue, cli, demo, paths, release
 from course.catalogue import Exercise, Lesson
+from course.cli import check as command
 from course.learner import checking, progress
 from course.learner.workspace import prepare
 
@@ -125,6 +126,20 @@ def test_without_the_grader_a_kernel_says_the_same(answer: Callable[[dict[str, o
     assert {result.exercise.name: result.state for result in results} == HALFS
     assert [result.points for result in results] == [5, 3, 0, 2, 0]
     assert "Look at: the order of your calls" in results[2].card
+
+
+@pytest.mark.parametrize("grade", [pytest.param("grader", marks=linux), "kernel"])
+def test_a_cell_that_does_not_run_is_named_and_not_what_follows_from_it(mine: Path, grade: str) -> None:
+    path = mine / LESSON.name / f"{LESSON.name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    (cell,) = [one for one in notebook.cells if one.metadata.get("nbgrader", {}).get("grade_id") == "freeze"]
+    cell.source = "def freeze(model, except_for):\n    return ("
+    nbformat.write(notebook, path)
+    results = checking.check(LESSON, path, command._grade if grade == "grader" else checking.in_a_kernel)
+    assert results[0].state == "error"
+    assert results[0].message.startswith("The cell of freeze raised SyntaxError: ")
+    assert results[0].message.endswith("(line 2)")
+    assert {result.state for result in results[1:]} == {"not attempted"}
 
 
 # --- a kernel, and what may become of a notebook -------------------------------------------------------------

@@ -155,6 +155,16 @@ def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding.state is State.WEAK and finding.said.startswith("0.5 GiB are free")
 
 
+def test_progress_that_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "mine"))
+    (finding,) = doctor._progress()
+    assert finding.state is State.GOOD and str(tmp_path / "mine") in finding.said
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file"))
+    (finding,) = doctor._progress()
+    assert finding.state is State.WEAK and "name a folder of yours in the variable COURSE_HOME" in finding.said
+
+
 def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 

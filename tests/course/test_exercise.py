@@ -149,6 +149,23 @@ def test_the_learners_random_state_is_left_alone(check):
     assert torch.equal(torch.rand(4), expected)
 
 
+def test_gradients_are_on_for_every_part_and_as_they_were_afterwards():
+    check, seen = Check("double", hints=("one", "two", "three")), []
+    for _ in range(2):
+        check.part(1, "switches gradients off")(lambda double, cases: double(seen))
+
+    def switches_off(seen):
+        seen.append(torch.is_grad_enabled())
+        torch.set_grad_enabled(False)
+
+    with torch.no_grad():
+        check.verdict(switches_off)
+        assert not torch.is_grad_enabled()
+    check.verdict(switches_off)
+    assert torch.is_grad_enabled()
+    assert seen == [True] * 4
+
+
 def test_the_card_says_it_to_people_and_to_graders(check):
     bundle = check.verdict(lambda x: 0)._repr_mimebundle_()
     assert bundle[VERDICT_MIME] == {
