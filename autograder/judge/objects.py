@@ -16,8 +16,9 @@ import sysconfig
 import traceback
 import types
 from abc import ABCMeta
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # Libraries that run tests. Their exceptions skip a test, or end it as if it had passed: no learner may say that.
 _FRAMEWORKS = frozenset({"_pytest", "doctest", "hypothesis", "pytest", "unittest"})
 
+_ABSENT = object()
 MAX_ITEMS = 10**6  # that a learner's object in the place of a list may have
 
 # Methods that are handed an expected value and say whether it is the right one.
@@ -110,7 +112,7 @@ class Remote:
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if isinstance(type(self), RemoteClass):
-            return type(self)
+            return vars(type(self)).get("_given", type(self))
         return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
 
     def __getattribute__(self, name: str) -> Any:
@@ -339,10 +341,18 @@ class RemoteClass(ABCMeta):
         super().__init__(name, bases, body)
 
     @classmethod
-    def make(cls, client: Client, number: int, name: str, doc: str | None, bases: tuple[type, ...]) -> RemoteClass:
+    def make(
+        cls,
+        client: Client,
+        number: int,
+        name: str,
+        doc: str | None,
+        bases: tuple[type, ...],
+        body: Mapping[str, Any] = MappingProxyType({}),
+    ) -> RemoteClass:
         """The class that stands for one of the learner's."""
         text = None if doc is None else LearnersText(doc)
-        made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": text})
+        made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": text, **body})
         for own, value in (("_client", client), ("_number", number)):
             type.__setattr__(made, own, value)
         return made
@@ -477,10 +487,39 @@ def class_of(
         return RemoteClass.make(client, number, name, doc, (*first, *errors))
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
+    given = next((kind for kind in plain if kind.__module__ == "__main__"), None)
+    body = _solutions(client) if given is None else _said_here(given)
     try:
-        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain))
+        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain), body)
     except TypeError:  # bases that do not go together
         return RemoteClass.make(client, number, name, doc, (RemoteAwaitable,))
+
+
+# What an object says of itself by its class: of a class that an instructor's cell defines, it is said here.
+_SIGNS = frozenset(
+    f"__{name.rstrip('_')}__" for name in (*ORDER, *(f"{way}{name}" for way in ("", "r", "i") for name in BINARY))
+)
+_SAID = _SIGNS | {f"__{name}__" for name in (*UNARY, *CONVERSIONS, "bool", "eq", "format", "hash", "ne", "repr", "str")}
+_HOLDS = frozenset({"__contains__", "__getitem__", "__iter__", "__len__", "__reversed__"})
+
+
+def _said_here(given: type) -> dict[str, Any]:
+    """What the class that stands for the learner's copy of an instructor's has of it: how it compares, computes, shows.
+
+    That runs here, over attributes that are asked for there: what a learner makes of the class changes none of it.
+    """
+    bodies = [vars(kind) for kind in given.__mro__ if kind.__module__ == "__main__"]
+    said = {name: next((body[name] for body in bodies if name in body), _ABSENT) for name in _SAID | _HOLDS}
+    found: dict[str, Any] = {name: own for name, own in said.items() if own is None or type(own) is types.FunctionType}
+    if "__bool__" not in found:
+        found["__bool__"] = (lambda self: len(self) > 0) if "__len__" in found else lambda self: True
+    return dict.fromkeys(_SIGNS, lambda *operands: NotImplemented) | found | {"_given": given}
+
+
+def _solutions(client: Client) -> dict[str, Any]:
+    """The body of a class of the learner's own: what the solution's classes say for themselves is asked for."""
+    asked = {name: vars(Remote)[name] for name in _SAID & vars(Remote).keys() if name.strip("_") in client.operators}
+    return asked | ({"__hash__": Remote.__hash__} if "__eq__" in asked else {})  # which Python would take away
 
 
 def library_warning(name: Any) -> type[Warning] | None:
