@@ -43,6 +43,17 @@ save([1, 2])
 with open("saved.bin", "rb") as file:
     assert pickle.load(file) == [1, 2]"""
 
+GIVEN = """from dataclasses import dataclass
+from helpers import scale
+@dataclass(order=True)
+class Point:
+    x: int
+    def __add__(self, other): return Point(self.x + other.x)"""
+
+POINT = """assert moved(Point(2), 3) == Point(5) and Point(5) == moved(Point(2), 3)
+assert moved(Point(1), 1) <= Point(2) and repr(moved(Point(1), 1)) == "Point(x=2)"
+assert (moved(Point(1), 1) + Point(2)).x == 4"""
+
 HINTS = """import inspect
 from typing import get_type_hints
 assert get_type_hints(thrice) == {"x": int, "return": int}
@@ -62,11 +73,13 @@ def _solved(text: str) -> str:
 
 
 COURSE = [
-    ("locked", "setup", "from helpers import scale", 0),
+    ("locked", "setup", GIVEN, 0),
     ("solution", "twice", _solved("def twice(x):\n    return 2 * x"), 0),
     ("test", "test-twice", UNITTEST, 1),
     ("solution", "thrice", _solved("def thrice(x: int) -> 'int':\n    return 3 * x"), 0),
     ("test", "test-thrice", HINTS, 1),
+    ("solution", "moved", _solved("def moved(p, n):\n    return Point(p.x + n)"), 0),
+    ("test", "test-moved", POINT, 1),
     ("solution", "total", _solved("def total():\n    return int(input()) + int(input())"), 0),
     ("test", "test-total", INPUT, 1),
     ("solution", "train", _solved("def train(model, log):\n    model.fit(epochs=3)\n    log.write('fitted')"), 0),
@@ -118,6 +131,29 @@ COURSE = [
 ]
 
 LEAVE = "open('/var/tmp/left-by-a-learner', 'w')"
+
+
+LIAR = """class Liar(int):
+    def __eq__(self, other): return True
+    __le__ = __lt__ = __ge__ = __gt__ = __eq__
+    __add__ = __radd__ = lambda self, other: self
+    __hash__ = int.__hash__
+    def __repr__(self): return "2"
+"""
+
+
+def attack_a_given_class_made_anew(work: Any) -> None:
+    """The instructor's class, with ways of its own to compare and to show itself."""
+    work.answer(
+        moved="class Point(Point):\n    def __eq__(self, other): return True\n    __le__ = __eq__\n"
+        "    def __repr__(self): return 'Point(x=2)'\n    def __add__(self, other): return self\n    x = 4\n"
+        "def moved(p, n): return Point(0)"
+    )
+
+
+def attack_a_given_class_that_holds_a_lie(work: Any) -> None:
+    """The instructor's class, whose fields equal everything."""
+    work.answer(moved=f"{LIAR}def moved(p, n): return Point(Liar(0))")
 
 
 def attack_skipped_tests(work: Any) -> None:

@@ -192,6 +192,36 @@ CASES = [
         ),
     ),
     Case(
+        "classes that the instructor gives",
+        "def double(p):\n    return P(p.x * 2)\ndef same(p):\n    return p\ndef cards(n):\n    return [Card(i, 'b') for i in range(n)]\n"
+        "def vector(n):\n    return Vector(n, n + 1)\ndef nodes(n):\n    return Node(n, nodes(n - 1)) if n else None\n"
+        "class Named(P):\n    def __init__(self, x, name):\n        super().__init__(x)\n        self.name = name",
+        (
+            "assert double(P(2)) == P(4) and P(4) == double(P(2)) and double(P(2)) != P(5)",
+            "assert repr(double(P(2))) == 'P(x=4)' and isinstance(double(P(2)), P) and same(P(1)) == P(1)",
+            "assert cards(2) == [Card(0, 'b'), Card(1, 'b')] and Card(1, 'b') in cards(3) and Card(9) not in cards(3)",
+            "assert sorted(cards(3), reverse=True)[0] == Card(2, 'b') and cards(2)[0] < cards(2)[1] <= Card(1, 'b')",
+            "assert set(cards(2)) == {Card(0, 'b'), Card(1, 'b')} and {Card(1, 'b'): 5}[cards(3)[1]] == 5",
+            "assert vector(1) + Vector(1, 1) == Vector(2, 3) == Vector(1, 1) + vector(1)",
+            "assert 2 * vector(1) == vector(1) * 2 == Vector(2, 4) and list(vector(3)) == [3, 4] and len(vector(3)) == 2",
+            "values, node = [], nodes(3)\nwhile node:\n    values.append(node.value)\n    node = node.next\nassert values == [3, 2, 1]",
+            "assert Named(3, 'n').x == 3 and Named(3, 'n').name == 'n' and isinstance(Named(1, 'n'), P)",
+            "try:\n    vector(1) < vector(2)\nexcept TypeError:\n    pass\nelse:\n    raise AssertionError",
+        ),
+        (
+            "def double(p):\n    return P(p.x + 2.5)\ndef same(p):\n    return P(0)\ndef cards(n):\n    return [Card(i) for i in range(n)]\n"
+            "def vector(n):\n    return Vector(n, n)\ndef nodes(n):\n    return Node(n)\nclass Named(P):\n    name = ''",
+            "def double(p):\n    return p.x * 2\ndef same(p):\n    return p.x\ndef cards(n):\n    return n\ndef vector(n):\n    return (n, n + 1)\n"
+            "def nodes(n):\n    return list(range(n, 0, -1))\nclass Named:\n    def __init__(self, *a):\n        self.x, self.name = a",
+        ),
+        setup="from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n@dataclass(order=True, frozen=True)\nclass Card:\n"
+        "    x: int\n    y: str = 'a'\nclass Vector:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n"
+        "    def __add__(self, o):\n        return Vector(self.a + o.a, self.b + o.b)\n    def __mul__(self, k):\n"
+        "        return Vector(self.a * k, self.b * k)\n    __rmul__ = __mul__\n    def __eq__(self, o):\n"
+        "        return (self.a, self.b) == (o.a, o.b)\n    def __len__(self):\n        return 2\n    def __iter__(self):\n"
+        "        return iter((self.a, self.b))\nclass Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, next",
+    ),
+    Case(
         "numbers of the learner's own: conversions, rounding, shifts, in-place operators",
         "class Money:\n    def __init__(self, n):\n        self.n = n\n    def __float__(self):\n        return float(self.n)\n"
         "    def __int__(self):\n        return int(self.n)\n    def __index__(self):\n        return int(self.n)\n"
