@@ -99,6 +99,18 @@ def mode() -> dict[str, Any] | None:
 
 
 @contextmanager
+def gradients_kept() -> Iterator[None]:
+    """Leaves torch's gradient mode as it was: what a learner's call switches off is off in no later call."""
+    torch = torch_module()
+    on = torch is None or torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        if (torch := torch_module()) is not None:
+            torch.set_grad_enabled(on)
+
+
+@contextmanager
 def in_mode(said: Any) -> Iterator[None]:
     """Runs a block in another process's mode."""
     torch = torch_module()

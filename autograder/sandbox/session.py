@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from autograder import tabular
-from autograder.ambient import Random, in_mode, mode
+from autograder.ambient import Random, gradients_kept, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
@@ -49,6 +49,11 @@ CONVERSIONS: dict[str, Callable[..., Any]] = {
     **{f.__name__: f for f in (int, float, complex, round, divmod, math.floor, math.ceil, math.trunc)},
     "index": operator.index,
 }
+
+
+def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    with gradients_kept():
+        return function(*args, **kwargs)
 
 
 def _listed(value: Any) -> tuple[bool, list[Any]] | None:
@@ -86,7 +91,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     **{f"i{name}": getattr(operator, f"i{name.rstrip('_')}") for name in BINARY},
     **CONVERSIONS,
     **{f.__name__: f for f in (getattr, setattr, delattr, iter, next, len, str, repr, format, hash, bool, dir)},
-    "call": lambda function, args, kwargs: function(*args, **kwargs),
+    "call": _called,
     "reversed": reversed,
     "listed": _listed,
     "defined": lambda kind: list(vars(kind)),

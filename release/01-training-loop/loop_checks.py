@@ -46,14 +46,6 @@ BATCH_SKIPPED = Misconception(
 )
 
 
-DATASET_COUNTED = Misconception(
-    "dataset-counted",
-    "The sum was divided by the number of examples in the data set. A loader may leave some of them out, and need not "
-    "have a data set at all: a list of batches is one, too.",
-    "what you divide by: how many examples came out of the loader?",
-)
-
-
 def _float(value: Any) -> float:
     """What a function that must give a Python float gave; raises Wrong for anything else."""
     if not isinstance(value, float):
@@ -1172,9 +1164,8 @@ class _Epoch:
         norm: bool = False,
         inputs: int = 4,
         outputs: int = 3,
-        drop_last: bool = False,
     ) -> None:
-        self.squared, self.make, self.examples = squared, make, examples
+        self.squared, self.make = squared, make
         x = torch.randn(examples, inputs, dtype=torch.float64) * 1.5 + 0.7
         late = torch.arange(examples) >= examples - examples % batch
         x[late] *= 4  # the short last batch is unlike the others, so that its weight shows
@@ -1184,9 +1175,7 @@ class _Epoch:
             else torch.randint(outputs, (examples,))
         )
         self.batches = list(zip(x.split(batch), y.split(batch), strict=True))
-        if drop_last:
-            self.batches = [(x, y) for x, y in self.batches if len(x) == batch]
-        self.loader = DataLoader(TensorDataset(x, y), batch_size=batch, drop_last=drop_last)
+        self.loader = DataLoader(TensorDataset(x, y), batch_size=batch)
         self.model = Scored(inputs, outputs, norm=norm).double()
         self.start = [p.detach().clone() for p in self.model.parameters()]
         self.stale = [torch.randn_like(p) for p in self.start]
@@ -1431,7 +1420,6 @@ def _check_mean_loss(train_epoch: Callable, epoch: _Epoch) -> None:
         (BATCH_MEANS, sum(loss * sizes[0] for loss in losses) / sum(sizes)),
         (BATCH_MEANS, sum(products) / (sizes[0] * len(sizes))),
         (BATCH_SKIPPED, sum(products[:-1]) / sum(sizes[:-1])),
-        (DATASET_COUNTED, sum(products) / epoch.examples),
     )
     shown = gettext("{seen:.6g} for batches of {sizes} with mean losses {losses}").format(
         seen=seen,
@@ -1451,7 +1439,6 @@ def _(train_epoch: Callable, cases: Sequence[dict[str, Any]]) -> None:
         {"examples": 7, "batch": 6, "make": _standing_still, "squared": True, "outputs": 2},
         {"examples": 8, "batch": 4, "make": _standing_still},
         {"examples": 11, "batch": 4, "make": _sgd},
-        {"examples": 11, "batch": 4, "make": _standing_still, "drop_last": True},
     ):
         _check_mean_loss(train_epoch, _Epoch(**settings))
 
@@ -1618,11 +1605,6 @@ def _labelled(
     return DataLoader(TensorDataset(x, targets), batch_size=batch), shares
 
 
-def _without_the_last(loader: DataLoader, shares: list[float]) -> tuple[DataLoader, list[float]]:
-    """The same loader, which leaves out its short last batch."""
-    return DataLoader(loader.dataset, batch_size=loader.batch_size, drop_last=True), shares[:-1]
-
-
 def _check_accuracy(
     evaluate: Callable, model: nn.Module, loader: DataLoader, shares: list[float]
 ) -> None:
@@ -1646,7 +1628,6 @@ def _check_accuracy(
         (BATCH_SKIPPED, shares[-1]),
         (BATCH_SKIPPED, (count - shares[-1] * sizes[-1]) / max(1, sum(sizes[:-1]))),
         (BATCH_SKIPPED, (count - shares[-1] * sizes[-1]) / sum(sizes)),
-        (DATASET_COUNTED, count / len(loader.dataset)),
     )
     shown = gettext("{seen:.6g} for batches of {sizes} with {shares} right").format(
         seen=seen, sizes=", ".join(map(str, sizes)), shares=", ".join(f"{s:.0%}" for s in shares)
@@ -1668,10 +1649,6 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
     ):
         model = nn.Linear(5, 4)
         _check_accuracy(evaluate, model, *_labelled(model, torch.randn(n, 5), right, batch))
-    # not every example of a data set comes out of its loader
-    model = nn.Linear(5, 4)
-    loader, shares = _labelled(model, torch.randn(11, 5), (0.75, 0.5, 1.0), 4)
-    _check_accuracy(evaluate, model, *_without_the_last(loader, shares))
 
 
 @check_evaluate.part(1, "looks at the model in eval mode, with every layer of it")

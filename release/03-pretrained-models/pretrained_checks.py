@@ -1167,17 +1167,10 @@ class _Nested(nn.Module):
         return torch.full((len(x), 1), float(on))
 
 
-def _loader(
-    count: int, batch: int, *, shuffle: bool = False, drop_last: bool = False
-) -> tuple[Tensor, DataLoader]:
-    """Inputs (n, 3), and a loader over them whose labels are the rows' own numbers.
-
-    n is count, or without the short last batch where that is dropped.
-    """
+def _loader(count: int, batch: int, *, shuffle: bool = False) -> tuple[Tensor, DataLoader]:
+    """Inputs (count, 3), and a loader over them whose labels are the rows' own numbers."""
     x = torch.randn(count, 3) + 0.5
-    data = TensorDataset(x, torch.arange(count))
-    loader = DataLoader(data, batch_size=batch, shuffle=shuffle, drop_last=drop_last)
-    return x[: count - count % batch] if drop_last else x, loader
+    return x, DataLoader(TensorDataset(x, torch.arange(count)), batch_size=batch, shuffle=shuffle)
 
 
 def _expected(model: nn.Module, x: Tensor) -> Tensor:
@@ -1283,15 +1276,11 @@ def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
         _check_features(extract_features, model, *_loader(count, batch))
 
 
-@check_extract_features.part(
-    1, "keeps each label beside its features when the loader shuffles or leaves examples out"
-)
+@check_extract_features.part(1, "keeps each label beside its features when the loader shuffles")
 def _(extract_features: Callable, cases: Sequence[nn.Module]) -> None:
     for count, batch in ((23, 5), (16, 8)):
         model = _stir(_Backbone(4)).eval()
         _check_features(extract_features, model, *_loader(count, batch, shuffle=True))
-    # not every example of a data set comes out of its loader
-    _check_features(extract_features, _stir(_Backbone(3)).eval(), *_loader(11, 4, drop_last=True))
 
 
 @check_extract_features.part(1, "computes in eval mode, and builds no graph")
@@ -1568,11 +1557,11 @@ def _(linear_probe: Callable, cases: Sequence[dict]) -> None:
     # At the minimum the loss has no slope but the penalty's, 2e-5 times a weight. Training that was stopped a little
     # early has 0.004; the best line of another loss, such as a margin's, has 0.03.
     slope = _slope(layer, x, y)
-    if slope > 0.01:
+    if slope > 0.02:
         centred = x - x.mean(0)
         as_trained = min(_slope(layer, one, y) for one in (centred, centred / x.std(0)))
         raise Wrong(
-            NOT_RAW if as_trained < 0.01 else NOT_A_LIKELIHOOD,
+            NOT_RAW if as_trained < 0.02 else NOT_A_LIKELIHOOD,
             seen=gettext("a loss that still has a slope of {slope:.3f}").format(slope=slope),
             expected="nearly 0",
         )

@@ -1427,32 +1427,18 @@ def clears_before_backward(model, loader, optimizer, loss_fn):
     return sum(a * b for a, b in zip(losses, sizes)) / sum(sizes)
 
 
-@mutants.wrong("train_epoch", "dataset-counted")
-def divides_by_the_dataset(model, loader, optimizer, loss_fn):
-    model.train()
-    total = 0.0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(x)
-    return total / len(loader.dataset)
-
-
 @mutants.right("train_epoch")
 def clears_on_both_sides(model, loader, optimizer, loss_fn):
     model.train(True)
     optimizer.zero_grad(set_to_none=False)
-    total, count = torch.zeros(()), 0
+    total = torch.zeros(())
     for x, y in loader:
         loss = loss_fn(model(x), y)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
         total += loss.detach() * x.shape[0]
-        count += x.shape[0]
-    return total.item() / count
+    return total.item() / len(loader.dataset)
 
 
 @mutants.right("train_epoch")
@@ -1842,26 +1828,16 @@ def resets_statistics(model, loader):
     return right / count
 
 
-@mutants.wrong("evaluate", "dataset-counted")
-def divides_by_the_dataset(model, loader):
-    was = model.training
-    model.eval()
-    with torch.no_grad():
-        right = sum(int((model(x).argmax(1) == y).sum()) for x, y in loader)
-    model.train(was)
-    return right / len(loader.dataset)
-
-
 @mutants.right("evaluate")
 def decorated(model, loader):
     @torch.inference_mode()
     def hits():
-        return torch.cat([model(x).argmax(1) == y for x, y in loader])
+        return sum(int((model(x).argmax(1) == y).sum()) for x, y in loader)
 
     was = model.training
     model.eval()
     try:
-        return hits().float().mean().item()
+        return hits() / len(loader.dataset)
     finally:
         model.train(was)
 

@@ -1114,23 +1114,14 @@ def detaches_afterwards(model, loader):
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 
-@mutants.wrong("extract_features", "rows-missing")
-def as_many_rows_as_the_dataset(model, loader):
+@mutants.wrong("extract_features", "gradients-left-off")
+def switches_gradients_off(model, loader):
     was = model.training
     model.eval()
-    n, begin = len(loader.dataset), 0
-    labels = torch.zeros(n, dtype=torch.int64)
-    features = None
-    with torch.no_grad():
-        for x, y in loader:
-            out = model(x)
-            if features is None:
-                features = torch.zeros(n, out.shape[1])
-            features[begin : begin + len(x)] = out
-            labels[begin : begin + len(x)] = y
-            begin += len(x)
+    torch.set_grad_enabled(False)
+    pairs = [(model(x), y) for x, y in loader]
     model.train(was)
-    return features, labels
+    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 
 @mutants.wrong("extract_features", "batch-of-one")
@@ -1641,14 +1632,3 @@ def in_double_with_gradient_descent(features, labels, l2):
         layer.weight.copy_(w / s)
         layer.bias.copy_(b - (w / s) @ m)
     return layer
-
-
-# The last of all: where it runs, gradients stay off.
-@mutants.wrong("extract_features", "gradients-left-off")
-def switches_gradients_off(model, loader):
-    was = model.training
-    model.eval()
-    torch.set_grad_enabled(False)
-    pairs = [(model(x), y) for x, y in loader]
-    model.train(was)
-    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
