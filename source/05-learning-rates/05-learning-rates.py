@@ -596,10 +596,14 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     0.0 [(3,), (3,), (3,)]
     """
     ### BEGIN SOLUTION
-    # Why: Biases and the parameters of norm layers have one dimension, the weights that are to
-    # decay have two or more. The shape tells them apart, and no layer's name has to be believed.
-    decaying = [p for p in model.parameters() if p.ndim >= 2]
-    spared = [p for p in model.parameters() if p.ndim < 2]
+    # Why: Biases, and the scales of most norm layers, have one dimension; weights that are to
+    # decay have two or more. A LayerNorm over several dimensions has a scale with as many, so
+    # norm layers are known by their type. No layer's name has to be believed.
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm)
+    layers = [layer for layer in model.modules() if isinstance(layer, norms)]
+    of_norms = {p for layer in layers for p in layer.parameters(recurse=False)}
+    decaying = [p for p in model.parameters() if p.ndim >= 2 and p not in of_norms]
+    spared = [p for p in model.parameters() if p.ndim < 2 or p in of_norms]
     return [
         {"params": decaying, "weight_decay": weight_decay},
         {"params": spared, "weight_decay": 0.0},

@@ -515,8 +515,8 @@ check_decay_groups = Check(
         "bias, and no scale of a norm layer?",
         "Do not go by names: a norm layer may be called `scale`, and a linear layer `normalise`. Look at the shape of "
         "a parameter, or at the type of the module that holds it.",
-        "`p.ndim` is 1 for biases and for the weights of norm layers. `model.parameters()` gives each parameter once, "
-        "frozen or not.",
+        "`p.ndim` is 1 for biases and for the weights of most norm layers; `isinstance(module, nn.LayerNorm)` finds "
+        "the others. `model.parameters()` gives each parameter once, frozen or not.",
     ),
 )
 
