@@ -266,6 +266,21 @@ def _language(stock: Graded, ours: Graded, said: str) -> None:
     assert ours.points("right", "octave") is None and "is a notebook in octave; only Python is graded here" in said
 
 
+def _configuration(stock: Graded, ours: Graded, said: str) -> None:
+    def halved(graded: Graded, *words: str) -> subprocess.CompletedProcess[str]:
+        config = graded.root / "nbgrader_config.py"
+        whole = config.read_text()
+        config.write_text(f"{whole}\nc.Execute.timeout = (")
+        try:
+            return _run(graded.root, *words, "ps1", "--student=remade", "--force")
+        finally:
+            config.write_text(whole)
+
+    assert halved(stock, "nbgrader", "autograde").returncode == 0
+    refused = halved(ours, "autograder", "grade", "--isolation=none")
+    assert refused.returncode != 0 and "The configuration cannot be read" in refused.stderr
+
+
 def _no_execute(stock: Graded, ours: Graded, said: str) -> None:
     done = _run(stock.root, "nbgrader", "autograde", "ps1", "--student=remade", "--force", "--no-execute")
     assert done.returncode == 0 and "as it was submitted" in stock.shown("remade")
@@ -302,6 +317,7 @@ ROWS: dict[str, Check] = {
     "a failed hidden test": _hidden,
     "HTML, Markdown and SVG of a learner": _shown,
     "a notebook in another language": _language,
+    "an `nbgrader_config.py` that cannot be read": _configuration,
     "`--no-execute`": _no_execute,
     "hooks before and after a conversion, and preprocessors of your own": _hooks,
     "the modes of files in `autograded/`": _modes,
