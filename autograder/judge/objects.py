@@ -487,7 +487,7 @@ def class_of(
         return RemoteClass.make(client, number, name, doc, (*first, *errors))
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
-    given = next((kind for kind in plain if kind.__module__ == "__main__"), None)
+    given = next(filter(_is_given, plain), None)
     body = _solutions(client) if given is None else _said_here(given)
     try:
         return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain), body)
@@ -508,12 +508,22 @@ def _said_here(given: type) -> dict[str, Any]:
 
     That runs here, over attributes that are asked for there: what a learner makes of the class changes none of it.
     """
-    bodies = [vars(kind) for kind in given.__mro__ if kind.__module__ == "__main__"]
+    bodies = [vars(kind) for kind in given.__mro__ if _is_given(kind)]
     said = {name: next((body[name] for body in bodies if name in body), _ABSENT) for name in _SAID | _HOLDS}
     found: dict[str, Any] = {name: own for name, own in said.items() if own is None or type(own) is types.FunctionType}
     if "__bool__" not in found:
         found["__bool__"] = (lambda self: len(self) > 0) if "__len__" in found else lambda self: True
     return dict.fromkeys(_SIGNS, lambda *operands: NotImplemented) | found | {"_given": given}
+
+
+def _is_given(kind: type) -> bool:
+    """Whether a class is an instructor's: of a cell, or of a module that the assignment ships."""
+    return kind.__module__ == "__main__" or _is_shipped(kind.__module__)
+
+
+def _is_shipped(module: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and Path(file).is_relative_to(Path.cwd())
 
 
 def _solutions(client: Client) -> dict[str, Any]:
@@ -543,10 +553,15 @@ def library_class(name: Any) -> type | None:
     return found if found is not None and is_python(found) else None
 
 
-def _found(name: Any) -> type | None:
+def shipped_class(name: Any) -> type | None:
+    """A class of a module that the assignment ships and the judge has imported, by module:qualname."""
+    return _found(name, _is_shipped)
+
+
+def _found(name: Any, known: Callable[[str], bool] | None = None) -> type | None:
     module, _, qualname = str(name).partition(":")
     found: Any = sys.modules.get(module)
-    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not installed(module):
+    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not (known or installed)(module):
         return None
     for part in qualname.split("."):  # looked up in dictionaries: a module's own __getattr__ may import
         found = vars(found).get(part) if isinstance(found, types.ModuleType | type) else None

@@ -56,6 +56,48 @@ def test_the_learners_own_files_are_theirs(warm: Warm, square: NotebookNode, tmp
     assert autograder.grade(square, path, isolate=False, process=warm).points == 0
 
 
+HELPERS = """
+from dataclasses import dataclass
+@dataclass
+class P:
+    x: int
+class Node:
+    def __init__(self, value, next=None): self.value, self.next = value, next
+"""
+LIAR = "class Liar:\n    def __eq__(self, other): return True\n    __bool__ = __eq__\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "earned"),
+    [
+        ("def double(p): return P(2 * p.x)\ndef nodes(n): return Node(n, nodes(n - 1)) if n else None", 4),
+        ("def double(p): return P(p.x)\ndef nodes(n): return None", 0),
+        (f"{LIAR}def double(p): return P(Liar())\ndef nodes(n): return Liar()", 1),  # which is a P
+    ],
+)
+def test_classes_of_a_shipped_module_are_the_instructors(
+    warm: Warm, cells: SimpleNamespace, tmp_path: Path, answer: str, earned: int
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "helpers.py").write_text(HELPERS)
+    source = cells.notebook(
+        cells.solution("answer", cells.solved("def double(p): pass\ndef nodes(n): pass")),
+        cells.locked("setup", "from helpers import Node, P"),
+        cells.test("equal", "assert double(P(2)) == P(4) and P(4) == double(P(2))"),
+        cells.test("shown", "assert repr(double(P(2))) == 'P(x=4)'"),
+        cells.test("kind", "assert isinstance(double(P(2)), P) and double(P(0)).x != 1 and double(P(1)) != P(1)"),
+        cells.test(
+            "true", "n, held = nodes(3), []\nwhile n:\n    held += [n.value]\n    n = n.next\nassert held == [3, 2, 1]"
+        ),
+    )
+    source.cells.insert(0, source.cells.pop(1))
+    made = nbformat.from_dict(source)
+    made.cells[1].source = answer
+    nbformat.write(made, tmp_path / "work.ipynb")
+    graded = autograder.grade(source, tmp_path / "work.ipynb", files=tmp_path / "files", isolate=False, process=warm)
+    assert graded.points == earned, graded.verdicts
+
+
 def test_the_limits_are_those_that_were_said(warm: Warm, square: NotebookNode, tmp_path: Path) -> None:
     path = submitted(tmp_path, square, "while True: pass")
     report = autograder.grade(square, path, limits=autograder.Limits(cell_seconds=0.5), isolate=False, process=warm)
