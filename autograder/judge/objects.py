@@ -523,7 +523,7 @@ def _is_given(kind: type) -> bool:
 
 def _is_shipped(module: str) -> bool:
     file = getattr(sys.modules.get(module), "__file__", None)
-    return file is not None and Path(file).is_relative_to(Path.cwd())
+    return file is not None and not installed(module) and Path(file).is_relative_to(Path.cwd())
 
 
 def _solutions(client: Client) -> dict[str, Any]:
