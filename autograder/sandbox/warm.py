@@ -240,6 +240,7 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], ready
         isolation.keep_only(channel.sock.fileno())
         bound_memory(limits)
     _forget(ready.judges)
+    tempfile.tempdir = None  # where that was before is no place here
     sys.path.insert(0, str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     ready.shell.most = int(limits.output_kib * 1024)
