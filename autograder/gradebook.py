@@ -26,7 +26,7 @@ from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from autograder import released, tables
 from autograder.grading import Report
@@ -270,8 +270,13 @@ def _will_pass(error: DBAPIError) -> bool:
     return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or error.connection_invalidated
 
 
+def reason(error: SQLAlchemyError) -> str:
+    """What the database itself says, in one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 def _sentence(error: DBAPIError, patience: float) -> str:
-    why = " ".join(str(error.orig).split())
+    why = reason(error)
     if _will_pass(error):
         why = f"another program kept it locked, or out of reach, for more than {patience:g} s ({why})"
     return (

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from autograder.operators import ORDER
+
 MOST_FILES = 40
 _FILE = re.compile(r"[\w\-. /]{1,120}")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-ORDER = frozenset({"lt", "le", "gt", "ge"})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from autograder.sandbox.session import BINARY, CONVERSIONS, ORDER, UNARY
+from autograder.operators import BINARY, CONVERSIONS, ORDER, UNARY
 from autograder.wire import named_tuple
 
 if TYPE_CHECKING:
@@ -532,6 +532,18 @@ def _solutions(client: Client) -> dict[str, Any]:
     return asked | ({"__hash__": Remote.__hash__} if "__eq__" in asked else {})  # which Python would take away
 
 
+@functools.cache
+def installed(module: str) -> bool:
+    """Whether a module belongs to Python or to an installed library, which both processes have alike."""
+    if module.partition(".")[0] == "autograder":
+        return False
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None:
+        return module in sys.builtin_module_names
+    paths = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return any(Path(file).is_relative_to(path) for path in paths)
+
+
 def library_warning(name: Any) -> type[Warning] | None:
     """A class of warnings of an installed library."""
     found = _found(name)
@@ -558,10 +570,10 @@ def shipped_class(name: Any) -> type | None:
     return _found(name, _is_shipped)
 
 
-def _found(name: Any, known: Callable[[str], bool] | None = None) -> type | None:
+def _found(name: Any, known: Callable[[str], bool] = installed) -> type | None:
     module, _, qualname = str(name).partition(":")
     found: Any = sys.modules.get(module)
-    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not (known or installed)(module):
+    if module in ("builtins", "__main__") or type(found) is not types.ModuleType or not known(module):
         return None
     for part in qualname.split("."):  # looked up in dictionaries: a module's own __getattr__ may import
         found = vars(found).get(part) if isinstance(found, types.ModuleType | type) else None
@@ -579,18 +591,6 @@ def is_python(kind: type) -> bool:
     """Whether a class is written in Python: code in C would take a stand-in for an instance of one that is not."""
     added = (c for c in kind.__mro__[:-1] if c.__basicsize__ != (c.__base__ or object).__basicsize__)
     return all("__slots__" in vars(c) or "__weakref__" in vars(c) for c in added)
-
-
-@functools.cache
-def installed(module: str) -> bool:
-    """Whether a module belongs to Python or to an installed library, which both processes have alike."""
-    if module.partition(".")[0] == "autograder":
-        return False
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None:
-        return module in sys.builtin_module_names
-    paths = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return any(Path(file).is_relative_to(path) for path in paths)
 
 
 def well_formed(tree: Any, depth: int = 0) -> bool:

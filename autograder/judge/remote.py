@@ -45,8 +45,9 @@ from autograder.judge.objects import (
 )
 from autograder.judge.patches import Patches
 from autograder.live import STATES, Live, has_state, refill
+from autograder.operators import BINARY, ORDER
 from autograder.process import Process
-from autograder.sandbox.session import BINARY, CONTAINERS, OPERATIONS, ORDER
+from autograder.sandbox.session import CONTAINERS, OPERATIONS
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import CellRun, code_name
 from autograder.wire import Reader, Writer, is_plain_array, named_fields, torch_module
@@ -638,14 +639,17 @@ def _is_tests_own(kind: type) -> bool:
     """Whether something is of a class that a test or an instructor's cell defines, or a mock: it stays here."""
     if issubclass(kind, BaseException | type):
         return False
+    return kind.__module__ == "__main__" or _is_mock(kind)
+
+
+def _is_mock(kind: type) -> bool:
     mock = sys.modules.get("unittest.mock")
-    return kind.__module__ == "__main__" or (mock is not None and issubclass(kind, mock.NonCallableMock))
+    return mock is not None and issubclass(kind, mock.NonCallableMock)
 
 
 def _is_mocks_own(thing: Any, name: str) -> bool:
     """Whether an attribute says what was done with a mock, or what is to come of it: that is the test's business."""
-    mock = sys.modules.get("unittest.mock")
-    return mock is not None and issubclass(type(thing), mock.NonCallableMock) and hasattr(mock.AsyncMock, name)
+    return _is_mock(type(thing)) and hasattr(sys.modules["unittest.mock"].AsyncMock, name)
 
 
 def _is_iterator(kind: type) -> bool:

@@ -72,10 +72,9 @@ def gather(course: CourseDirectory, assignment: str) -> Record:
     try:
         booked, known = _gradebook(course, assignment)
     except SQLAlchemyError as error:
-        why = " ".join(str(getattr(error, "orig", None) or error).split())
         raise gradebook.GradebookError(
-            f"The gradebook cannot be read: {why}. Free it, or look at CourseDirectory.db_url in nbgrader_config.py, "
-            "and run the same command again."
+            f"The gradebook cannot be read: {gradebook.reason(error)}. Free it, or look at CourseDirectory.db_url in "
+            "nbgrader_config.py, and run the same command again."
         ) from error
     submitted = {one.student for one in layout.submissions(course, task) if not one.nameless}
     found = {student: _records(course, task, student) for student in sorted(submitted | booked.keys())}

@@ -6,10 +6,10 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from autograder.operators import BINARY, CONVERSIONS, ORDER, UNARY
+
 if TYPE_CHECKING:
     from autograder.sandbox.session import Session
-
-BITWISE = ("and_", "or_", "xor", "lshift", "rshift")
 
 
 class Callback:
@@ -93,13 +93,11 @@ def _reflected(what: str) -> Callable[..., Any]:
     return operate
 
 
-for _name in ("eq", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "len", "str", "repr", "hash", "bool"):
-    setattr(JudgesObject, f"__{_name}__", _operation(_name))
-for _name in ("int", "float", "complex", "index", "round", "divmod", "floor", "ceil", "trunc"):
+for _name in ("eq", "len", "str", "repr", "hash", "bool", *ORDER, *UNARY, *CONVERSIONS):
     setattr(JudgesObject, f"__{_name}__", _operation(_name))
 for _name in ("getitem", "setitem", "delitem", "contains", "enter", "format"):
     setattr(JudgesObject, f"__{_name}__", _operation(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", *BITWISE):
+for _name in BINARY:
     setattr(JudgesObject, f"__{_name.rstrip('_')}__", _operation(_name))
     setattr(JudgesObject, f"__i{_name.rstrip('_')}__", _operation(f"i{_name}"))
     setattr(JudgesObject, f"__r{_name.rstrip('_')}__", _reflected(_name))

@@ -14,7 +14,6 @@ import copy
 import importlib
 import io
 import itertools
-import math
 import operator
 import pickle
 import select
@@ -35,20 +34,14 @@ from autograder.ambient import Random, gradients_kept, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
-from autograder.sandbox.judges import BITWISE, Callback, JudgesObject
+from autograder.operators import BINARY, CONVERSIONS, ORDER, UNARY
+from autograder.sandbox.judges import Callback, JudgesObject
 from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
 
 # Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
 ITEMS = ("getitem", "setitem", "delitem", "contains")
-ORDER = ("lt", "le", "gt", "ge")
-UNARY = ("neg", "pos", "abs", "invert")
-BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", *BITWISE)
-CONVERSIONS: dict[str, Callable[..., Any]] = {
-    **{f.__name__: f for f in (int, float, complex, round, divmod, math.floor, math.ceil, math.trunc)},
-    "index": operator.index,
-}
 
 
 def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

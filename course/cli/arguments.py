@@ -22,6 +22,13 @@ folder_option = click.option(
 )
 
 
+def expect_in(lesson: Lesson, exercise: Exercise | None) -> None:
+    """Raises UsageError where an exercise was named that is another lesson's."""
+    if exercise is not None and exercise not in lesson.exercises:
+        said = _("{name} is an exercise of lesson {lesson}.")
+        raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
+
+
 class LessonType(click.ParamType):
     """A lesson, as `catalogue.find_lesson` knows it, or the name of an exercise for the lesson that it is in."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType, folder_option
+from course.cli.arguments import ExerciseType, LessonType, expect_in, folder_option
 from course.locale import gettext as _
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def check(lesson: Lesson | Exercise | None, exercise: Exercise | None, as_json: 
             wanted, exercise = find_lesson(lesson.lesson), lesson
         else:
             wanted = lesson or checking.lesson_here(folder)
-        if exercise is not None and exercise not in wanted.exercises:
-            said = _("{name} is an exercise of lesson {lesson}.")
-            raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
+        expect_in(wanted, exercise)
         path = checking.notebook_of(wanted, folder)
         with waiting(_("Checking {lesson}").format(lesson=wanted.name)):
             results = checking.check(wanted, path, _grade if sys.platform == "linux" else checking.in_a_kernel)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from course.catalogue import Exercise, Lesson, find_lesson
-from course.cli.arguments import ExerciseType, LessonType, folder_option
+from course.cli.arguments import ExerciseType, LessonType, expect_in, folder_option
 from course.locale import gettext as _
 
 
@@ -33,9 +33,7 @@ def reset(lesson: Lesson | Exercise, exercise: Exercise | None, yes: bool, folde
     if isinstance(lesson, Exercise):
         exercise = exercise or lesson
         lesson = find_lesson(lesson.lesson)
-    if exercise is not None and exercise not in lesson.exercises:
-        said = _("{name} is an exercise of lesson {lesson}.")
-        raise click.UsageError(said.format(name=exercise.name, lesson=exercise.lesson))
+    expect_in(lesson, exercise)
     what = lesson.name if exercise is None else exercise.name
     try:
         place = find(folder)

@@ -240,20 +240,20 @@ def attack_modules(work: Any) -> None:
     )
 
 
+HELD = """class Held:
+    def __enter__(self): return self
+    def __getattr__(self, name): DOES
+    def __exit__(self, *error): return True"""
+
+
 def attack_errors_that_are_swallowed(work: Any) -> None:
     """A context manager that ends every failure of the test within it, the learner's own errors included."""
-    work.answer(
-        held="class Held:\n    def __enter__(self): return self\n"
-        "    def __getattr__(self, name): return 0\n    def __exit__(self, *error): return True"
-    )
+    work.answer(held=HELD.replace("DOES", "return 0"))
 
 
 def attack_errors_of_its_own_that_are_swallowed(work: Any) -> None:
     """The same, with what the test looks at raising an error."""
-    work.answer(
-        held="class Held:\n    def __enter__(self): return self\n"
-        "    def __getattr__(self, name): raise ValueError(name)\n    def __exit__(self, *error): return True"
-    )
+    work.answer(held=HELD.replace("DOES", "raise ValueError(name)"))
 
 
 def test_attack(judged: Callable[[str], None], attack: str) -> None:
