@@ -20,7 +20,7 @@ from autograder.limits import Limits
 from autograder.plan import Plan
 from autograder.process import Process
 from autograder.sandbox.warm import Place, Warm
-from autograder.watch import EVERY, Watch
+from autograder.watch import EVERY, OwnMemory, Watch
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 STALLED = 30.0  # seconds that half a message of the judge may take
@@ -57,6 +57,7 @@ class Pair:
                 one.close()
         self._sandbox, self._judge = self._processes
         self.watch = Watch(self._sandbox, limits)
+        self._memory = [OwnMemory(process.pid) for process in self._processes]
 
     def __enter__(self) -> Pair:
         return self
@@ -89,7 +90,7 @@ class Pair:
 
     def _look(self) -> None:
         """Notes how much memory both processes have taken."""
-        both = [process.touched_mib() for process in self._processes]
+        both = [memory.most_mib() for memory in self._memory]
         if None not in both:
             self.private_mib = round(sum(filter(None, both)), 1)
 

@@ -34,21 +34,10 @@ class Process:
             else:
                 os.kill(self.pid, number)
 
-    def touched_mib(self) -> float | None:
-        """The most memory that it can have for itself: the pages it has asked for; None where nobody says."""
-        found = self._stat()
-        return None if found is None else int(found[7]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
     def cpu_seconds(self) -> float | None:
         """Processor time that it has used, all its threads together; None where nobody says."""
-        found = self._stat()
+        found = stat(self.pid)
         return None if found is None else (int(found[11]) + int(found[12])) / os.sysconf("SC_CLK_TCK")
-
-    def _stat(self) -> list[str] | None:
-        try:
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
 
     def gone(self) -> bool:
         """Whether it has ended, as far as a handle tells."""
@@ -64,3 +53,11 @@ class Process:
             select.select([self._handle], [], [], seconds)
             os.close(self._handle)
         self._handle, self._gone = None, True
+
+
+def stat(pid: int) -> list[str] | None:
+    """What the kernel says of a process, from the third field of proc(5)'s table on; None where nobody says."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

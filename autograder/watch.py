@@ -6,6 +6,7 @@ and it does not say what it ended a process for.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -13,13 +14,33 @@ from contextlib import suppress
 from pathlib import Path
 
 from autograder.limits import Limits
-from autograder.process import Process
+from autograder.process import Process, stat
 from autograder.verdict import State
 
 EVERY = 0.2  # seconds between two looks, or more:
 PAUSE = 4  # times as long as the look took
 
 MIB = 2**20
+
+
+class OwnMemory:
+    """How much memory a process takes for itself, from its fork on."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._came_with = _taken(pid)
+
+    def most_mib(self) -> float | None:
+        """The most that it can have had: what it added, and its copies of what it came with; None where nobody says.
+
+        Copies are counted by page faults, which are never fewer. What has been added may have come in huge pages.
+        """
+        found = stat(self._pid)
+        if found is None:
+            return None
+        peak, of_files = (sum(_fields(f"/proc/{self._pid}/status", (name,))) for name in ("VmHWM", "RssFile"))
+        copies = int(found[7]) * os.sysconf("SC_PAGE_SIZE")
+        return (copies + max(0, peak - of_files - self._came_with)) / MIB
 
 
 class Watch:

@@ -1,17 +1,19 @@
 """Limits that are watched from outside: processor time, and the memory of all the learner's processes together."""
 
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autograder.grading import Report
 from autograder.limits import Limits
 from autograder.process import Process
 from autograder.sandbox import isolation
-from autograder.watch import Watch
+from autograder.watch import OwnMemory, Watch
 
 Attempt = Callable[..., Report]
 
@@ -149,3 +151,27 @@ def test_without_a_proc_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> N
     watch = Watch(Process(os.getpid()), Limits(memory_mib=0, cpu_seconds=0.001))
     watch.look()
     assert watch.exceeded is None
+
+
+@pytest.mark.parametrize("advice", [14, 15], ids=["in huge pages", "in small pages"])  # MADV_HUGEPAGE, MADV_NOHUGEPAGE
+def test_own_memory_is_what_came_after_the_fork(advice: int) -> None:
+    shared = np.ones(50 << 20, dtype=np.uint8)
+    (told, tell), (go_on, let_go) = os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:
+        os.read(go_on, 1)
+        taken = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        taken.madvise(advice)
+        for place in range(0, len(taken), 4096):
+            taken[place] = 1
+        taken.close()  # the most it had counts, not what it has
+        os.write(tell, b"x")
+        os.read(go_on, 1)
+        os._exit(0)
+    memory = OwnMemory(child)
+    os.write(let_go, b"x")
+    os.read(told, 1)
+    took = memory.most_mib()
+    os.write(let_go, b"x")
+    os.waitpid(child, 0)
+    assert took is not None and 64 <= took < 140 and shared.all()
+    assert memory.most_mib() is None
