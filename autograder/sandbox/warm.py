@@ -37,7 +37,7 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COURSE_SCALE")
 # allocates comes in with fewer faults. Where the C library is not GNU's, this says nothing.
 HEAP = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 # Libraries that import much of themselves only when first used: torch does at the first optimizer.
-LATE_PARTS = {"torch": "torch._dynamo", "matplotlib": "matplotlib_inline.backend_inline"}
+LATE_PARTS = {"torch": "torch._dynamo"}
 # What only a judge needs of the grader, and a sandbox does without.
 JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "plan", "process", "sanitise", "verdict"))
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -168,6 +168,8 @@ def _make_shell() -> Shell:
     with tempfile.TemporaryDirectory() as profile:  # which a shell wants to have been able to make
         os.environ["IPYTHONDIR"] = profile
         shell = make_shell()
+        if "matplotlib" in sys.modules:  # later imports of it do as kernels do by MPLBACKEND; for this one it is too late
+            shell.enable_matplotlib("inline")
     del os.environ["IPYTHONDIR"]  # it is gone
     return shell
 

@@ -536,6 +536,17 @@ def test_the_graded_notebook_shows_what_happened(attempt: Attempt) -> None:
     nbformat.validate(report.notebook)
 
 
+def test_figures_show_in_the_cells_that_draw_them(attempt: Attempt) -> None:
+    """Where the course imports pyplot first, and its warm process has it, as where the learner does."""
+    draws = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\ndef f(): return 1"
+    test = "import matplotlib.pyplot as plt\nassert f() == 1\nplt.plot([3, 4])"
+    with Warm(["matplotlib.pyplot"]) as process:
+        for setup in ("import matplotlib.pyplot as plt", "%matplotlib inline"):
+            report = attempt("def f(): return 1", [test], draws, setup=setup, process=process)
+            shown = [[*output.get("data", {})] for cell in report.notebook.cells[1:] for output in cell.outputs]
+            assert report.points == 1 and sum("image/png" in kinds for kinds in shown) == 2
+
+
 def test_seeds_are_the_same_every_time_and_on_both_sides(attempt: Attempt) -> None:
     answer = "import random, numpy\ndef f(): return random.random(), numpy.random.rand(), hash('text')"
     seeded = "random.seed(1), numpy.random.seed(1)"
