@@ -22,7 +22,7 @@ from autograder.files import DATA
 from autograder.limits import Limits
 from autograder.pair import Pair
 from autograder.plan import Plan, Step
-from autograder.sandbox.warm import Place, Warm
+from autograder.sandbox.warm import Forks, Place, Warm
 from autograder.submission import Unreadable, canonical, content_of, plan, read_notebook
 from autograder.verdict import State, Verdict
 
@@ -104,7 +104,7 @@ def grade_notebook(
     else:
         with (
             _with_extra(files, extra or {}, process.scratch) as (learners, judges),
-            Pair(process, Place(learners, isolate, hide), limits, judges) as pair,
+            Pair(_opened(process, todo, learners, limits), Place(learners, isolate, hide), limits, judges) as pair,
         ):
             report = _report(todo, pair, limits)
             report.private_mib = pair.private_mib
@@ -112,6 +112,12 @@ def grade_notebook(
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, content, limits, isolate)
     return report
+
+
+def _opened(process: Warm, todo: Plan, files: Path, limits: Limits) -> Forks:
+    """What to fork: a process that has run the instructor's opening cells, where there are such and it pays."""
+    cells = [step.judge for step in todo.steps[: todo.opening] if step.judge is not None]
+    return (process.opened(tuple(cells), files, limits) if cells else None) or process
 
 
 @contextmanager

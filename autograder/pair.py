@@ -19,7 +19,7 @@ from autograder.judge.run import Job
 from autograder.limits import Limits
 from autograder.plan import Plan
 from autograder.process import Process
-from autograder.sandbox.warm import Place, Warm
+from autograder.sandbox.warm import Forks, Opened, Place
 from autograder.watch import EVERY, OwnMemory, Watch
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
@@ -29,7 +29,8 @@ STALLED = 30.0  # seconds that half a message of the judge may take
 class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
 
-    def __init__(self, process: Warm, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
+    def __init__(self, process: Forks, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
+        self._opened = process.shown if isinstance(process, Opened) else None
         self.private_mib: float | None = None
         self._limits = limits
         self._isolated = place.isolate
@@ -73,14 +74,18 @@ class Pair:
 
     def run(self, plan: Plan) -> Iterator[tuple[dict[str, Any] | None, bool]]:
         """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
-        job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits)
+        start = 0 if self._opened is None else plan.opening
+        job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits, start)
         try:
             self._control.send({"op": "job"}, [pickle.dumps(job)])
         except WireError:
             yield None, True
             return
+        shown = iter(self._opened or ())
+        for step in plan.steps[:start]:
+            yield {"outputs": [] if step.judge is None else next(shown), "verdict": None}, True
         end = time.monotonic() + self._limits.submission_seconds
-        for _ in plan.steps:
+        for _ in plan.steps[start:]:
             left = end - time.monotonic()
             message, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
             yield message, in_time

@@ -44,6 +44,17 @@ class Plan:
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
     untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
 
+    @property
+    def opening(self) -> int:
+        """How many steps come before anything of the learner's: both sides run the instructor's cells, as they are."""
+        opening = 0
+        for index, step in enumerate(self.steps):
+            if step.grade_id is not None or step.judge != step.sandbox:
+                break
+            if step.judge is not None:
+                opening = index + 1
+        return opening
+
     def of_judge(self) -> Plan:
         """What of it a judge needs: everything but the cells."""
         return replace(self, steps=[replace(step, cell=None) for step in self.steps])

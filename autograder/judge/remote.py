@@ -112,6 +112,7 @@ class Client:
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
+        self._draws_along = True  # with what the learner's code draws from the random generators
         self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
         self._dropped: list[int] = []
         self._thrown: dict[int, Exception] = {}  # what callbacks of this cell raised; it comes back as itself
@@ -128,13 +129,24 @@ class Client:
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
-    def run(self, source: str) -> list[Any]:
-        """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that."""
+    def run(self, source: str, *, here_too: bool = False) -> list[Any]:
+        """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that.
+
+        Where it is run ``here_too``, what it draws from the random generators is drawn by that.
+        """
+        self.ran(source)
+        self._draws_along = not here_too
+        try:
+            said = self._ask("run", source)
+        finally:
+            self._draws_along = True
+        return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
+
+    def ran(self, source: str) -> None:
+        """That cell has been run there."""
         name = code_name(source)
         self.cells.add(name)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        said = self._ask("run", source)
-        return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
 
     def test(self, source: str) -> CellRun:
         """Runs a test there, and believes what is said of how it went."""
@@ -526,7 +538,8 @@ class Client:
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
-            self._random.draw(message.get("moved") or [])
+            if self._draws_along:
+                self._random.draw(message.get("moved") or [])
             _print(message.get("printed") or [])
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:

@@ -10,6 +10,7 @@ import builtins
 import os
 import pickle
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,12 +31,16 @@ from autograder.verdict import State, Verdict, judge
 
 @dataclass(frozen=True)
 class Job:
-    """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process, the limits."""
+    """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process, the limits.
+
+    ``start`` is the first step that is still to be gone through: those before it were, on both sides.
+    """
 
     plan: Plan
     folder: str
     sandbox_pid: int
     limits: Limits
+    start: int = 0
 
 
 HIDDEN = "A hidden test failed."
@@ -94,19 +99,19 @@ class Names:
             self._client.bind(new)
 
 
-def main(control: Channel, sandbox: Channel, shell: Shell) -> None:
-    """Grades one notebook, telling of each of its cells over ``control``."""
+def main(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[str], None]) -> None:
+    """Grades one notebook, telling of each of its cells over ``control``; ``settle`` makes a folder its own."""
     # Between cells nobody listens to what the learner's code prints and warns of: it must not reach a terminal.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        _grade(control, sandbox, shell)
+        _grade(control, sandbox, shell, settle)
 
 
-def _grade(control: Channel, sandbox: Channel, shell: Shell) -> None:
+def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[str], None]) -> None:
     _, buffers = control.receive()
     job: Job = pickle.loads(buffers[0])
     bound_memory(job.limits)
     os.chdir(job.folder)
-    sys.path.insert(0, job.folder)
+    settle(job.folder)
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
@@ -116,6 +121,9 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell) -> None:
     client.renamed = names.renew
     most = job.limits.output_kib * 1024
     for index, step in enumerate(job.plan.steps):
+        if index < job.start:
+            client.ran(step.sandbox or "")
+            continue
         verdict, outputs = None, []
         if step.sandbox is not None and step.grade_id is not None:
             run = _run_beside(client, step.sandbox)
@@ -123,7 +131,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell) -> None:
             client.unanswered = client.lost is not None
             verdict = replace(_verdict(job.plan, step.grade_id, step.points, run, client), tamper_proof=False)
         elif step.sandbox is not None:
-            outputs = safe(_run_there(client, step.sandbox), trusted=False, most=most)
+            outputs = safe(_run_there(client, step), trusted=False, most=most)
         if step.judge is not None:
             run = _run_here(shell, client, names, step)
             secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
@@ -139,12 +147,12 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell) -> None:
         control.receive()
 
 
-def _run_there(client: Client, source: str) -> list[Any]:
+def _run_there(client: Client, step: Step) -> list[Any]:
     """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
-    if client.lost:
+    if client.lost or step.sandbox is None:
         return []
     try:
-        return client.run(source)
+        return client.run(step.sandbox, here_too=step.sandbox == step.judge)
     except (Exception, LearnerExit) as error:
         return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
 

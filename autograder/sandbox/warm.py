@@ -13,22 +13,26 @@ import importlib
 import json
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder import scratch
-from autograder.frames import Channel
+from autograder.frames import Channel, WireError
 from autograder.limits import Limits, bound_memory
+from autograder.process import Process
 from autograder.sandbox import isolation
 
 if TYPE_CHECKING:
+    from autograder.sandbox.opening import Opening
     from autograder.shell import Shell
 
 # What a warm process, and so the learner's code, may see of the grader's environment.
@@ -39,7 +43,12 @@ HEAP = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 # Libraries that import much of themselves only when first used: torch does at the first optimizer.
 LATE_PARTS = {"torch": "torch._dynamo"}
 # What only a judge needs of the grader, and a sandbox does without.
-JUDGES = tuple(f"autograder.{name}" for name in ("judge", "names", "outputs", "plan", "process", "sanitise", "verdict"))
+JUDGES = tuple(
+    f"autograder.{name}"
+    for name in ("judge", "names", "outputs", "plan", "process", "sandbox.opening", "sanitise", "verdict")
+)
+WORTH_OPENING = 3  # submissions that run the same opening cells, from which on they are run once for all
+STALLED = 30.0  # seconds that half a message may take
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -52,34 +61,16 @@ class Place:
     hide: tuple[Path, ...] = ()
 
 
-class Warm:
-    """The grader's handle on a warm process. Use it as a context manager: it ends with the block.
+class Forks:
+    """The grader's handle on a process that forks itself for each use, and is asked over ``sock``.
 
-    ``scratch`` is a folder for what its forks have on disk. It ends with the block too, and where the grader is
-    killed, the next one removes it. The thread that makes a handle must live as long as the handle does.
+    ``scratch`` is a folder for what its forks have on disk.
     """
 
-    def __init__(self, modules: list[str]) -> None:
+    def __init__(self, sock: socket.socket, scratch: Path) -> None:
         self.begun = False  # whether it has forked once
-        self._held = scratch.temporary()
-        self.scratch = self._held.path
-        self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
-        environment |= dict.fromkeys(SINGLE_THREADED, "1") | HEAP
-        environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-        # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
-        command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        self._sock = ours
+        self.scratch = scratch
+        self._sock = sock
         self._lock = threading.Lock()
 
     def fork(self, kind: str, channels: list[socket.socket], place: Place, limits: Limits) -> int:
@@ -102,6 +93,94 @@ class Warm:
         self.begun = True
         return int(said)
 
+
+class Opened(Forks):
+    """A fork of a warm process that has run the instructor's opening cells, and forks itself from there.
+
+    ``shown`` is what the cells showed: of each the outputs that nbformat has.
+    """
+
+    def __init__(self, sock: socket.socket, scratch: Path, process: Process, shown: list[list[dict[str, Any]]]) -> None:
+        super().__init__(sock, scratch)
+        self.shown = shown
+        self._process = process
+
+    def gone(self) -> bool:
+        return self._process.gone()
+
+    def close(self) -> None:
+        self._sock.close()
+        self._process.end()
+
+
+class Warm(Forks):
+    """The grader's handle on a warm process. Use it as a context manager: it ends with the block.
+
+    ``scratch`` ends with the block too, and where the grader is killed, the next one removes it. The thread that makes
+    a handle must live as long as the handle does.
+    """
+
+    def __init__(self, modules: list[str]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._held = scratch.temporary()
+        super().__init__(ours, self._held.path)
+        self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
+        environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+        environment |= dict.fromkeys(SINGLE_THREADED, "1") | HEAP
+        environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+        # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
+        command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._opening = threading.Lock()
+        self._asked: Counter[Any] = Counter()
+        self._opened: dict[Any, Opened | None] = {}
+
+    def opened(self, cells: tuple[str, ...], files: Path, limits: Limits) -> Opened | None:
+        """A fork that has run these cells in ``files``; None where its own forks could not share what they left.
+
+        Also None for the first few that ask for the same, since it takes longer to make than one submission saves.
+        """
+        key = cells, files
+        with self._opening:
+            self._asked[key] += 1
+            if self._asked[key] == WORTH_OPENING:
+                self._opened[key] = self._open(cells, files, limits)
+            found = self._opened.get(key)
+        return None if found is None or found.gone() else found
+
+    def _open(self, cells: tuple[str, ...], files: Path, limits: Limits) -> Opened | None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        here, there = socket.socketpair()
+        process = None
+        try:
+            process = Process(self.fork("opening", [theirs, there], Place(files), limits))
+            theirs.close()
+            there.close()
+            channel = Channel(here)
+            channel.send({"cells": cells})
+            if select.select([here], [], [], limits.submission_seconds)[0]:
+                here.settimeout(STALLED)
+                said = channel.receive()[0]
+                if said["why_not"] is None:
+                    return Opened(ours, self.scratch, process, said["shown"])
+        except (OSError, WireError):  # each submission's own run of the cells will say what is wrong
+            pass
+        finally:
+            for one in (theirs, here, there):
+                one.close()
+        ours.close()
+        if process is not None:
+            process.end()
+        return None
+
     def ended(self, seconds: float = 0.0) -> bool:
         """Whether the process is gone, now or within ``seconds``."""
         try:
@@ -114,6 +193,8 @@ class Warm:
         return self
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        for opened in filter(None, self._opened.values()):
+            opened.close()
         self._sock.close()
         if kind is KeyboardInterrupt or not self.ended(5):  # whoever presses Ctrl-C waits for no import to end
             self._process.kill()
@@ -134,11 +215,17 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
     from autograder.judge.rehearsal import rehearse
 
     ready = _Ready(
-        tuple(isolation.readable()), [name for name in sys.modules if name.startswith(JUDGES)], _make_shell()
+        tuple(isolation.readable()),
+        [name for name in sys.modules if name.startswith(JUDGES)],
+        _make_shell(),
     )
     rehearse(ready.shell)
     gc.collect()
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
+    _fork_when_asked(sock, ready)
+
+
+def _fork_when_asked(sock: socket.socket, ready: _Ready) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their channels tell of their ends
     while True:
         data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 8)
@@ -168,7 +255,9 @@ def _make_shell() -> Shell:
     with tempfile.TemporaryDirectory() as profile:  # which a shell wants to have been able to make
         os.environ["IPYTHONDIR"] = profile
         shell = make_shell()
-        if "matplotlib" in sys.modules:  # later imports of it do as kernels do by MPLBACKEND; for this one it is too late
+        if (
+            "matplotlib" in sys.modules
+        ):  # later imports of it do as kernels do by MPLBACKEND; for this one it is too late
             shell.enable_matplotlib("inline")
     del os.environ["IPYTHONDIR"]  # it is gone
     return shell
@@ -181,6 +270,14 @@ class _Ready:
     readable: tuple[str, ...]  # paths that a sandbox shows
     judges: list[str]  # modules that a sandbox does without
     shell: Shell
+    opening: Opening | None = None  # the cells that have been run
+
+    def settle(self, folder: str) -> None:
+        """In a fork: makes a folder the one that modules are imported from."""
+        if self.opening is None:
+            sys.path.insert(0, folder)
+        else:
+            self.opening.settle(folder)
 
 
 def _become(request: dict[str, Any], fds: list[int], ready: _Ready) -> None:
@@ -188,26 +285,42 @@ def _become(request: dict[str, Any], fds: list[int], ready: _Ready) -> None:
     *sockets, birth = fds
     try:
         isolation.die_with_parent()
-        _seed()
-        channels = [Channel(socket.socket(fileno=fd)) for fd in sockets]
-        if request["kind"] == "judge":
+        if ready.opening is None:
+            _seed()
+        first, *second = [socket.socket(fileno=fd) for fd in sockets]
+        if request["kind"] == "sandbox":
+            _become_sandbox(Channel(first), birth, request, ready)
+            return
+        os.write(birth, f"{os.getpid()}\n".encode())
+        os.close(birth)
+        if request["kind"] == "opening":
+            _become_opened(first, Channel(second[0]), request, ready)
+        else:
             from autograder.judge import run
 
-            os.write(birth, f"{os.getpid()}\n".encode())
-            os.close(birth)
-            control, sandbox = channels
-            run.main(control, sandbox, ready.shell)
-        else:
-            _become_sandbox(channels[0], birth, request, ready)
+            run.main(Channel(first), Channel(second[0]), ready.shell, ready.settle)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(birth, f"{type(error).__name__}: {error}\n".encode())
-        if request["kind"] == "judge" and not isinstance(error, KeyboardInterrupt):
+        if request["kind"] != "sandbox" and not isinstance(error, KeyboardInterrupt):
             import traceback
 
             traceback.print_exc()
     finally:
         os._exit(0)
+
+
+def _become_opened(requests: socket.socket, channel: Channel, request: dict[str, Any], ready: _Ready) -> None:
+    """Runs the instructor's opening cells, says what they showed, and forks from there."""
+    from autograder.sandbox.opening import Opening
+
+    ready.shell.most = int(Limits(**request["limits"]).output_kib * 1024)
+    opening = Opening(ready.shell, channel.receive()[0]["cells"], request["files"])
+    channel.send({"why_not": opening.why_not, "shown": opening.shown})
+    channel.close()
+    if opening.why_not is None:
+        gc.freeze()
+        _fork_when_asked(requests, replace(ready, readable=tuple(isolation.readable()), opening=opening))
 
 
 def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], ready: _Ready) -> None:
@@ -225,7 +338,7 @@ def _become_sandbox(channel: Channel, birth: int, request: dict[str, Any], ready
         bound_memory(limits)
     _forget(ready.judges)
     tempfile.tempdir = None  # where that was before is no place here
-    sys.path.insert(0, str(Path.cwd()))
+    ready.settle(str(Path.cwd()))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     ready.shell.most = int(limits.output_kib * 1024)
     Session(channel, ready.shell).serve()
