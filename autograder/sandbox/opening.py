@@ -7,7 +7,9 @@ shared: each fork runs them then.
 from __future__ import annotations
 
 import gc
+import linecache
 import os
+import random
 import sys
 import tempfile
 import threading
@@ -40,8 +42,10 @@ class Opening:
         os.chdir(folder)
         sys.path.insert(0, folder)
         sys.addaudithook(self._hear)
+        sys.dont_write_bytecode = True
         runs = [shell.run(cell) for cell in cells]
-        self._hears = False
+        self._hears = sys.dont_write_bytecode = False
+        self._random = random.getstate()  # which Python seeds anew in a fork
         self._modules = [module for module in list(sys.modules.values()) if self._lies_here(module)]
         self.shown = [safe(run.outputs, trusted=False, most=shell.most) for run in runs]
         self.why_not: str | None = None
@@ -53,9 +57,12 @@ class Opening:
             self.why_not = "a file is open still, or a thread runs"
         elif not self._leave(shell):
             self.why_not = "a cell made something that holds a path of its folder"
+        for module in self._modules:
+            _keep_lines(Path(folder, str(module.__file__)))
 
     def settle(self, folder: str) -> None:
         """In a fork: goes on in a folder of its own, which holds the same files."""
+        random.setstate(self._random)
         sys.path.insert(0, folder)
         for module in self._modules:
             _move(module, "", folder + os.sep)
@@ -64,7 +71,7 @@ class Opening:
         if not self._hears or self._reached_out is not None:
             return
         if event == "open":
-            reaches_out = bool(args[2] & WRITES) and "__pycache__" not in str(args[0])
+            reaches_out = bool(args[2] & WRITES)
         else:
             reaches_out = event.startswith(REACHES_OUT) and event not in LOOKS
         if reaches_out:
@@ -84,6 +91,13 @@ class Opening:
         # What is older than the cells is frozen, and is not among these.
         holders = [*gc.get_objects(), shell.user_ns, dict(os.environ), sys.path]
         return tempfile.tempdir is None and not _hold(holders, Path(self._folder).parent.name, self._folder)
+
+
+def _keep_lines(file: Path) -> None:
+    """Has Python find the lines of a module where it says that they were, though a fork may not see that file."""
+    if file.suffix == ".py":
+        text = file.read_text(encoding="utf-8", errors="replace")
+        linecache.cache[str(file)] = (len(text), None, text.splitlines(keepends=True), str(file))
 
 
 def _move(module: ModuleType, old: str, new: str) -> None:

@@ -205,6 +205,8 @@ class Warm(Forks):
 def serve(sock: socket.socket, modules: list[str]) -> None:
     """Imports ``modules``, then forks for each request until the grader hangs up, or ends in the midst of an import."""
     isolation.die_with_parent()
+    for name in HEAP.keys() & os.environ.keys():  # it has done its work when a process starts
+        del os.environ[name]
     for module in ("IPython", "numpy", "cloudpickle", "autograder.judge.run", "autograder.sandbox.session", *modules):
         with contextlib.suppress(Exception):  # the learner's own import of it will say what is wrong
             importlib.import_module(module)
