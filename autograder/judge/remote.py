@@ -22,7 +22,7 @@ import time
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cloudpickle
@@ -112,6 +112,7 @@ class Client:
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
+        self._names: tuple[list[str], dict[str, Any]] | None = None  # those last asked for, if nothing was asked since
         self._draws_along = True  # with what the learner's code draws from the random generators
         self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
         self._dropped: list[int] = []
@@ -129,18 +130,22 @@ class Client:
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
-    def run(self, source: str, *, here_too: bool = False) -> list[Any]:
+    def run(self, source: str, *, here_too: bool = False, wanted: Sequence[str] = ()) -> list[Any]:
         """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that.
 
-        Where it is run ``here_too``, what it draws from the random generators is drawn by that.
+        Where it is run ``here_too``, what it draws from the random generators is drawn by that. The ``wanted`` names
+        come along, for :meth:`names`.
         """
         self.ran(source)
         self._draws_along = not here_too
         try:
-            said = self._ask("run", source)
+            said = self._ask("run", (source, list(wanted)))
         finally:
             self._draws_along = True
-        return said["outputs"] if type(said) is dict and type(said.get("outputs")) is list else []
+        if type(said) is not dict:
+            return []
+        self._names = list(wanted), _bound(said.get("names"), wanted)
+        return said["outputs"] if type(said.get("outputs")) is list else []
 
     def ran(self, source: str) -> None:
         """That cell has been run there."""
@@ -172,8 +177,10 @@ class Client:
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
-        said = self._ask("names", wanted)
-        return {name: said[name] for name in wanted if name in said} if type(said) is dict else {}
+        if self._names is None or self._names[0] != wanted:
+            said = self._ask("names", wanted)
+            self._names = wanted, _bound(said, wanted)
+        return dict(self._names[1])
 
     def bind(self, values: dict[str, Any]) -> None:
         self._ask("bind", values)
@@ -215,6 +222,7 @@ class Client:
         if self.lost:
             self.unanswered = True
             raise Closed(self.lost)
+        self._names = None  # whatever is asked may bind them anew
         with self._lock:
             self._depth += 1
             try:
@@ -630,6 +638,10 @@ class Lent:
         for number in numbers:
             if number in self._things:
                 del self._numbers[id(self._things.pop(number))]
+
+
+def _bound(said: Any, wanted: Sequence[str]) -> dict[str, Any]:
+    return {name: said[name] for name in wanted if name in said} if type(said) is dict else {}
 
 
 def _buffer(content: bytes | None, writer: Writer) -> int | None:

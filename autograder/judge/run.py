@@ -65,7 +65,7 @@ class Names:
         A name that an instructor's cell binds stays the instructor's, whatever the learner does with it, unless
         the reference solution defines it too.
         """
-        own = [n for n in self._plan.wanted if n in self.learners or not self._is_instructors(n)]
+        own = self.wanted()
         found = self._client.names(own) if own else {}
         for name in self._learners.keys() - found.keys():
             if self._here.get(name) is self._learners[name]:
@@ -73,6 +73,10 @@ class Names:
         self._here.update(found)
         self._learners = found
         self._seen = {n: self._here.get(n, _ABSENT) for n in {*self._plan.watched, *self._learners}}
+
+    def wanted(self) -> list[str]:
+        """The names that the learner may define and a test reads."""
+        return [n for n in self._plan.wanted if n in self.learners or not self._is_instructors(n)]
 
     def renew(self, changed: dict[str, Any]) -> None:
         """Binds here what a learner's name is bound to there by now, unless the test has bound it anew itself."""
@@ -131,7 +135,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
             client.unanswered = client.lost is not None
             verdict = replace(_verdict(job.plan, step.grade_id, step.points, run, client), tamper_proof=False)
         elif step.sandbox is not None:
-            outputs = safe(_run_there(client, step), trusted=False, most=most)
+            outputs = safe(_run_there(client, names, step), trusted=False, most=most)
         if step.judge is not None:
             run = _run_here(shell, client, names, step)
             secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
@@ -147,12 +151,12 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
         control.receive()
 
 
-def _run_there(client: Client, step: Step) -> list[Any]:
+def _run_there(client: Client, names: Names, step: Step) -> list[Any]:
     """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
     if client.lost or step.sandbox is None:
         return []
     try:
-        return client.run(step.sandbox, here_too=step.sandbox == step.judge)
+        return client.run(step.sandbox, here_too=step.sandbox == step.judge, wanted=names.wanted())
     except (Exception, LearnerExit) as error:
         return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
 

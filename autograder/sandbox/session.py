@@ -263,7 +263,8 @@ class Session:
     def _do(self, op: str, payload: Any) -> Any:
         names = self._shell.user_ns
         if op == "run":
-            return {"outputs": self._shell.run(payload).outputs}
+            source, wanted = payload
+            return {"outputs": self._shell.run(source).outputs, "names": self._tell(wanted)}
         if op == "test":
             run = self._shell.run(payload)
             error = None if run.error is None else self.describe(run.error)
@@ -277,8 +278,7 @@ class Session:
         if op == "eval":
             return eval(payload, names)
         if op == "names":
-            self._told = {name: names[name] for name in payload if name in names}
-            return dict(self._told)
+            return self._tell(payload)
         if op == "bind":
             names.update(payload)
             self._told |= {name: value for name, value in payload.items() if name in self._told}
@@ -294,6 +294,12 @@ class Session:
             name, bases, body, keywords = operands
             return self._number(types.new_class(name, bases, keywords, lambda namespace: namespace.update(body)))
         return OPERATIONS[what](*operands)
+
+    def _tell(self, wanted: list[str]) -> dict[str, Any]:
+        """What these names of the notebook are bound to; from now on the judge is told when that changes."""
+        names = self._shell.user_ns
+        self._told = {name: names[name] for name in wanted if name in names}
+        return dict(self._told)
 
     def _receive(self, message: dict[str, Any], buffers: Buffers) -> tuple[Any, list[Any]]:
         """Takes over what changed in the judge; gives the payload and the containers that go back with changes."""
