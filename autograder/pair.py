@@ -20,7 +20,7 @@ from autograder.limits import Limits
 from autograder.plan import Plan
 from autograder.process import Process
 from autograder.sandbox.warm import Forks, Opened, Place
-from autograder.watch import EVERY, OwnMemory, Watch
+from autograder.watch import EVERY, Watch, own_mib
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 STALLED = 30.0  # seconds that half a message of the judge may take
@@ -58,7 +58,6 @@ class Pair:
                 one.close()
         self._sandbox, self._judge = self._processes
         self.watch = Watch(self._sandbox, limits)
-        self._memory = [OwnMemory(process.pid) for process in self._processes]
 
     def __enter__(self) -> Pair:
         return self
@@ -95,7 +94,7 @@ class Pair:
 
     def _look(self) -> None:
         """Notes how much memory both processes have taken."""
-        both = [memory.most_mib() for memory in self._memory]
+        both = [own_mib(process.pid, self.watch.came_with) for process in self._processes]
         if None not in both:
             self.private_mib = round(sum(filter(None, both)), 1)
 

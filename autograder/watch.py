@@ -23,32 +23,12 @@ PAUSE = 4  # times as long as the look took
 MIB = 2**20
 
 
-class OwnMemory:
-    """How much memory a process takes for itself, from its fork on."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._came_with = _taken(pid)
-
-    def most_mib(self) -> float | None:
-        """The most that it can have had: what it added, and its copies of what it came with; None where nobody says.
-
-        Copies are counted by page faults, which are never fewer. What has been added may have come in huge pages.
-        """
-        found = stat(self._pid)
-        if found is None:
-            return None
-        peak, of_files = (sum(_fields(f"/proc/{self._pid}/status", (name,))) for name in ("VmHWM", "RssFile"))
-        copies = int(found[7]) * os.sysconf("SC_PAGE_SIZE")
-        return (copies + max(0, peak - of_files - self._came_with)) / MIB
-
-
 class Watch:
     """Looks at a process of the learner's code, which has run none of it yet, and at all that it starts."""
 
     def __init__(self, process: Process, limits: Limits) -> None:
         self._process, self._limits = process, limits
-        self._came_with = _taken(process.pid)  # from the warm process
+        self.came_with = _taken(process.pid)  # bytes of memory, from the warm process
         self._next = time.monotonic() + EVERY
         self.exceeded: tuple[State, str] | None = None  # once a limit is: what to say of the tests from then on
 
@@ -77,11 +57,25 @@ class Watch:
         most = self._limits.memory_mib * MIB
         pids = list(_family(self._process.pid))
         files = _memory_files(pids)
-        if sum(map(_taken, pids)) + files - self._came_with <= most:
+        if sum(map(_taken, pids)) + files - self.came_with <= most:
             return False
         # What forks have in common counts once, which takes longer to say. It is asked twice: when one of them ends
         # meanwhile, its part falls to the others, and is counted with it and with them.
         return all(sum(map(_share, pids)) + files > most for _ in range(2))
+
+
+def own_mib(pid: int, came_with: int) -> float | None:
+    """The most memory that a process can have had for itself; None where nobody says.
+
+    That is what it added to the ``came_with`` bytes that its fork began with, which may have come in huge pages, and
+    its copies of these. Copies are counted by page faults, which are never fewer.
+    """
+    found = stat(pid)
+    if found is None:
+        return None
+    said = _fields(f"/proc/{pid}/status", ("VmHWM", "RssFile"))
+    added = said[0] - said[1] - came_with if len(said) == 2 else 0
+    return (int(found[7]) * os.sysconf("SC_PAGE_SIZE") + max(0, added)) / MIB
 
 
 def _family(pid: int) -> Iterator[int]:
