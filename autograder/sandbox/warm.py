@@ -121,24 +121,10 @@ class Warm(Forks):
     """
 
     def __init__(self, modules: list[str]) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process, sock = _started_ahead(modules) or _start(modules)
         self._held = scratch.temporary()
-        super().__init__(ours, self._held.path)
+        super().__init__(sock, self._held.path)
         self.scratch.chmod(0o711)  # shut-in code is nobody's, and must find what is shown to it in here
-        environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
-        environment |= dict.fromkeys(SINGLE_THREADED, "1") | HEAP
-        environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-        # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
-        command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
         self._opening = threading.Lock()
         self._asked: Counter[Any] = Counter()
         self._opened: dict[Any, Opened | None] = {}
@@ -200,6 +186,48 @@ class Warm(Forks):
             self._process.kill()
             self._process.wait()
         self._held.remove()
+
+
+def _start(modules: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environment = {key: os.environ[key] for key in ENVIRONMENT if key in os.environ}
+    environment |= dict.fromkeys(SINGLE_THREADED, "1") | HEAP
+    environment |= {"NBGRADER_EXECUTION": "autograde", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+    # Like -I, but for PYTHONHASHSEED: what reaches the process is what stands above, and no folder of its own.
+    command = [sys.executable, "-s", "-P", "-m", "autograder.sandbox.warm", str(theirs.fileno()), *modules]
+    with theirs:
+        process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return process, ours
+
+
+_ahead: list[tuple[list[str], subprocess.Popen[bytes], socket.socket]] = []
+
+
+def start_ahead(modules: list[str]) -> None:
+    """Begins with the process that the next :class:`Warm` of this thread will be, if it is to import these modules."""
+    _ahead.append((modules, *_start(modules)))
+
+
+def _started_ahead(modules: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket] | None:
+    if _ahead and _ahead[-1][0] == modules and _ahead[-1][1].poll() is None:
+        return _ahead.pop()[1:]
+    return None
+
+
+def end_ahead() -> None:
+    """Ends what was begun and not used."""
+    while _ahead:
+        _, process, sock = _ahead.pop()
+        sock.close()
+        process.kill()
+        process.wait()
 
 
 def serve(sock: socket.socket, modules: list[str]) -> None:
