@@ -67,6 +67,7 @@ class Visible:
 def prepare(readable: tuple[str, ...], hidden: tuple[str, ...]) -> None:
     """Works out once, in the process that forks, what is the same for all that are shut in with these paths."""
     _order(readable, hidden)
+    _users()
     seccomp.program(platform.machine())
 
 
@@ -143,11 +144,17 @@ def _somebody_else(number: int) -> int | None:
 
     Root must not stay root, whom the kernel spares some limits and some checks.
     """
-    known = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
     for user in (NOBODY + number, NOBODY_IN_A_CONTAINER + number % 4096):
-        if any(first <= user < first + count for first, _, count in known):
+        if any(user in known for known in _users()):
             return user
     return None
+
+
+@functools.cache
+def _users() -> list[range]:
+    """The users that there are in the user namespace of this process, which all its forks are made in."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    return [range(int(first), int(first) + int(count)) for first, _, count in map(str.split, lines)]
 
 
 def die_with_parent() -> None:
@@ -209,7 +216,7 @@ def _new_root(visible: Visible, limits: Limits, user: int | None) -> list[str]:
     for path, number in opened.items():
         here = root + path
         if os.path.islink(path) and order[path]:
-            Path(here).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(os.path.dirname(here))
             os.symlink(os.readlink(path), here)
         elif order[path]:
             _bind(number, here)
@@ -220,9 +227,9 @@ def _new_root(visible: Visible, limits: Limits, user: int | None) -> list[str]:
             _bind(empty, here)
             os.close(empty)
     for folder in ("/proc", "/dev", SCRATCH):
-        Path(root + folder).mkdir(parents=True, exist_ok=True)
+        _make_folder(root + folder)
     for path in devices:
-        Path(root + path).touch()
+        os.mknod(root + path)
     for link, target in (("/dev/fd", "/proc/self/fd"), ("/dev/shm", SCRATCH), ("/tmp", SCRATCH)):
         if not os.path.lexists(root + link):  # libraries may lie under /tmp; TMPDIR says where to write all the same
             os.symlink(target, root + link)
@@ -248,11 +255,22 @@ def _bind(number: int, here: str) -> None:
     """Shows at ``here`` what is open under ``number``."""
     source = f"/proc/self/fd/{number}"
     if stat.S_ISDIR(os.stat(source).st_mode):
-        Path(here).mkdir(parents=True, exist_ok=True)
+        _make_folder(here)
     elif not os.path.exists(here):
-        Path(here).parent.mkdir(parents=True, exist_ok=True)
-        Path(here).touch()
+        _make_folder(os.path.dirname(here))
+        os.mknod(here)
     _mount(source, here, None, MS_BIND | MS_REC)
+
+
+def _make_folder(path: str) -> None:
+    """What Path.mkdir(parents=True, exist_ok=True) does, in a third of the time: each sandbox makes two dozen."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make_folder(os.path.dirname(path))
+        os.mkdir(path)
 
 
 class _MountAttributes(ctypes.Structure):
