@@ -22,7 +22,7 @@ from autograder.files import DATA
 from autograder.limits import Limits
 from autograder.pair import Pair
 from autograder.plan import Plan, Step
-from autograder.sandbox.warm import Forks, Place, Warm
+from autograder.sandbox.warm import Place, Warm
 from autograder.submission import Unreadable, canonical, content_of, plan, read_notebook
 from autograder.verdict import State, Verdict
 
@@ -104,7 +104,7 @@ def grade_notebook(
     else:
         with (
             _with_extra(files, extra or {}, process.scratch) as (learners, judges),
-            Pair(_opened(process, todo, learners, limits), Place(learners, isolate, hide), limits, judges) as pair,
+            _pair(process, todo, Place(learners, isolate, hide), limits, judges) as pair,
         ):
             report = _report(todo, pair, limits)
             report.private_mib = pair.private_mib
@@ -114,10 +114,10 @@ def grade_notebook(
     return report
 
 
-def _opened(process: Warm, todo: Plan, files: Path, limits: Limits) -> Forks:
-    """What to fork: a process that has run the instructor's opening cells, where there are such and it pays."""
-    cells = [step.judge for step in todo.steps[: todo.opening] if step.judge is not None]
-    return (process.opened(tuple(cells), files, limits) if cells else None) or process
+def _pair(process: Warm, todo: Plan, place: Place, limits: Limits, judges: Path) -> Pair:
+    """A judge and a sandbox, which may both have the instructor's opening cells behind them."""
+    cells = tuple(step.judge for step in todo.steps[: todo.opening] if step.judge is not None)
+    return Pair((process.opened(cells, place, limits) if cells else None) or process, place, limits, judges)
 
 
 @contextmanager

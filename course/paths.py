@@ -34,7 +34,9 @@ def jupyter_settings() -> Path:
 
 
 def beside(lesson: str) -> None:
-    """Makes a lesson's checks importable where its notebook stands without them, as it does when opened in Colab."""
-    given = release() / lesson
-    if any(not Path(path.name).exists() for path in given.glob("*_checks.py")):
-        sys.path.append(str(given))
+    """Makes a lesson's checks importable where its notebook stands without them, as it does when opened in Colab.
+
+    Those beside the notebook come first.
+    """
+    if (given := str(release() / lesson)) not in sys.path:
+        sys.path.append(given)

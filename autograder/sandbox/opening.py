@@ -6,6 +6,7 @@ shared: each fork runs them then.
 
 from __future__ import annotations
 
+import functools
 import gc
 import linecache
 import os
@@ -13,7 +14,7 @@ import random
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
@@ -25,34 +26,33 @@ from autograder.shell import Shell
 REACHES_OUT = ("os.", "shutil.", "signal.", "socket.", "sqlite3.", "subprocess.", "tempfile.")
 LOOKS = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.getxattr", "os.putenv", "os.unsetenv"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# What a sandbox has of its own, and the grader, at whose files Python looks when it says where something was called.
+LIKE_EVERYWHERE = ("/dev", "/proc", str(Path(__file__).resolve().parents[1]))
+LOOKERS = ("access", "lstat", "readlink", "stat")  # functions of os that look at a path, and that no hook hears of
 
 
 class Opening:
     """What cells left that were run in ``folder``, which becomes the working directory.
 
     ``why_not`` says why forks cannot share that, where they cannot; else ``shown`` is what each of the cells showed.
+    ``visible`` are the layers of what a sandbox sees (:func:`autograder.sandbox.isolation.layers`); without, it sees
+    all.
     """
 
-    def __init__(self, shell: Shell, cells: Iterable[str], folder: str) -> None:
+    def __init__(self, shell: Shell, cells: Iterable[str], folder: str, visible: dict[str, bool] | None) -> None:
         self._folder = folder
-        self._reached_out: str | None = None
-        self._hears = True
         before = _descriptors()
         tempfile.tempdir = None
         os.chdir(folder)
         sys.path.insert(0, folder)
-        sys.addaudithook(self._hear)
-        sys.dont_write_bytecode = True
-        runs = [shell.run(cell) for cell in cells]
-        self._hears = sys.dont_write_bytecode = False
+        with _Reach(folder, visible) as reach:
+            runs = [shell.run(cell) for cell in cells]
         self._random = random.getstate()  # which Python seeds anew in a fork
         self._modules = [module for module in list(sys.modules.values()) if self._lies_here(module)]
         self.shown = [safe(run.outputs, trusted=False, most=shell.most) for run in runs]
-        self.why_not: str | None = None
+        self.why_not = reach.said
         if errors := [run.error for run in runs if run.error is not None]:
             self.why_not = f"a cell raised {type(errors[0]).__name__}"
-        elif self._reached_out is not None:
-            self.why_not = f"a cell reached out of its process ({self._reached_out})"
         elif _descriptors() != before or threading.active_count() > 1 or _threads() > 1:
             self.why_not = "a file is open still, or a thread runs"
         elif not self._leave(shell):
@@ -67,18 +67,8 @@ class Opening:
         for module in self._modules:
             _move(module, "", folder + os.sep)
 
-    def _hear(self, event: str, args: Any) -> None:
-        if not self._hears or self._reached_out is not None:
-            return
-        if event == "open":
-            reaches_out = bool(args[2] & WRITES)
-        else:
-            reaches_out = event.startswith(REACHES_OUT) and event not in LOOKS
-        if reaches_out:
-            self._reached_out = event
-
     def _lies_here(self, module: ModuleType) -> bool:
-        return str(getattr(module, "__file__", None)).startswith(self._folder + os.sep)
+        return _within(str(getattr(module, "__file__", None)), self._folder)
 
     def _leave(self, shell: Shell) -> bool:
         """Takes the folder's path out of all that knows it by way of imports. Whether nothing else holds it."""
@@ -91,6 +81,75 @@ class Opening:
         # What is older than the cells is frozen, and is not among these.
         holders = [*gc.get_objects(), shell.user_ns, dict(os.environ), sys.path]
         return tempfile.tempdir is None and not _hold(holders, Path(self._folder).parent.name, self._folder)
+
+
+class _Reach:
+    """Hears in its block of what reaches beyond this process: of changes, and of looks at what no sandbox sees.
+
+    ``said`` is the first of these, in a few words.
+    """
+
+    def __init__(self, folder: str, visible: dict[str, bool] | None) -> None:
+        self._folder, self._visible = folder, visible
+        self._hears = False
+        self._looks = {name: getattr(os, name) for name in LOOKERS}
+        self.said: str | None = None
+
+    def __enter__(self) -> _Reach:
+        sys.dont_write_bytecode = True
+        for name, look in self._looks.items():
+            setattr(os, name, self._heard(name, look))
+        sys.addaudithook(self._hear)
+        self._hears = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hears = sys.dont_write_bytecode = False
+        for name, look in self._looks.items():
+            setattr(os, name, look)
+
+    def _heard(self, name: str, look: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(look)
+        def heard(path: Any, *args: Any, **options: Any) -> Any:
+            if self._hears:
+                self._look(name, path)
+            return look(path, *args, **options)
+
+        return heard
+
+    def _hear(self, event: str, args: Any) -> None:
+        if not self._hears:
+            return
+        if event in LOOKS:
+            self._look(event, args[0])
+        elif event == "open":
+            self._look(event, args[0])
+            if args[2] & WRITES:
+                self.said = self.said or "a cell wrote a file"
+        elif event.startswith(REACHES_OUT):
+            self.said = self.said or f"a cell reached out of its process ({event})"
+
+    def _look(self, event: str, path: Any) -> None:
+        if self.said is None and isinstance(path, str | bytes | os.PathLike):
+            self._hears = False  # while this looks itself
+            where = os.path.realpath(Path(self._folder, os.fsdecode(path)))
+            if not self._sees(where, event in LOOKERS):
+                self.said = f"a cell looked at what learners' code does not see ({event})"
+            self._hears = True
+
+    def _sees(self, path: str, looks_only: bool) -> bool:
+        """Whether a sandbox sees a path; what is hidden is there, but empty."""
+        if self._visible is None or any(_within(path, folder) for folder in (self._folder, *LIKE_EVERYWHERE)):
+            return True
+        around = [layer for layer in self._visible if _within(path, layer)]
+        if around:
+            inner = max(around, key=len)
+            return self._visible[inner] or (path == inner and looks_only)
+        return any(_within(layer, path) for layer in (*self._visible, self._folder))
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _keep_lines(file: Path) -> None:

@@ -129,25 +129,25 @@ class Warm(Forks):
         self._asked: Counter[Any] = Counter()
         self._opened: dict[Any, Opened | None] = {}
 
-    def opened(self, cells: tuple[str, ...], files: Path, limits: Limits) -> Opened | None:
-        """A fork that has run these cells in ``files``; None where its own forks could not share what they left.
+    def opened(self, cells: tuple[str, ...], place: Place, limits: Limits) -> Opened | None:
+        """A fork that has run these cells; None where forks in that place could not share what they left.
 
         Also None for the first few that ask for the same, since it takes longer to make than one submission saves.
         """
-        key = cells, files
+        key = cells, place
         with self._opening:
             self._asked[key] += 1
             if self._asked[key] == WORTH_OPENING:
-                self._opened[key] = self._open(cells, files, limits)
+                self._opened[key] = self._open(cells, place, limits)
             found = self._opened.get(key)
         return None if found is None or found.gone() else found
 
-    def _open(self, cells: tuple[str, ...], files: Path, limits: Limits) -> Opened | None:
+    def _open(self, cells: tuple[str, ...], place: Place, limits: Limits) -> Opened | None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         here, there = socket.socketpair()
         process = None
         try:
-            process = Process(self.fork("opening", [theirs, there], Place(files), limits))
+            process = Process(self.fork("opening", [theirs, there], place, limits))
             theirs.close()
             there.close()
             channel = Channel(here)
@@ -345,7 +345,8 @@ def _become_opened(requests: socket.socket, channel: Channel, request: dict[str,
     from autograder.sandbox.opening import Opening
 
     ready.shell.most = int(Limits(**request["limits"]).output_kib * 1024)
-    opening = Opening(ready.shell, channel.receive()[0]["cells"], request["files"])
+    visible = isolation.layers(ready.readable, request["hide"]) if request["isolate"] else None
+    opening = Opening(ready.shell, channel.receive()[0]["cells"], request["files"], visible)
     channel.send({"why_not": opening.why_not, "shown": opening.shown})
     channel.close()
     if opening.why_not is None:

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from autograder.grading import Report
 from autograder.limits import Limits
 from autograder.sandbox import warm as warm_module
-from autograder.sandbox.warm import Opened, Warm
+from autograder.sandbox.warm import Opened, Place, Warm
 
 Graded = Callable[..., Report]
 
@@ -161,13 +161,42 @@ NOT_SHARED = {
 def test_what_forks_cannot_share_each_runs_for_itself(cell: str, process: Warm, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "data.txt").write_text("x")
-    cells = ("x = 1", cell)
-    assert process._open(("x = 1", "y = open('data.txt').read()"), tmp_path / "files", Limits()) is not None
-    assert process._open(cells, tmp_path / "files", Limits()) is None
+    place = Place(tmp_path / "files")
+    assert process._open(("x = 1", "y = open('data.txt').read()"), place, Limits()) is not None
+    assert process._open(("x = 1", cell), place, Limits()) is None
+
+
+LOOKS_AWAY = {
+    "reads": "try: key = open({path!r}).read()\nexcept OSError: key = None",
+    "asks whether it is there": "import os; data = os.path.exists({path!r})",
+    "asks as paths do": "from pathlib import Path; data = Path({path!r}).is_file()",
+    "lists": "import os\ntry: os.listdir({folder!r})\nexcept OSError: pass",
+    "goes through a link": "try: open('link').read()\nexcept OSError: pass",
+}
+
+
+@pytest.mark.parametrize("cell", LOOKS_AWAY.values(), ids=LOOKS_AWAY.keys())
+def test_what_no_sandbox_sees_is_not_carried_into_one(cell: str, process: Warm, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "answers.txt").write_text("42")
+    files = tmp_path / "the course" / "files"
+    files.mkdir(parents=True)
+    (files / "link").symlink_to(tmp_path / "secret" / "answers.txt")
+    text = cell.format(path=str(tmp_path / "secret" / "answers.txt"), folder=str(tmp_path / "secret"))
+    assert process._open((text,), Place(files), Limits()) is None
+    assert process._open((text,), Place(files, isolate=False), Limits()) is not None
+
+
+def test_what_is_hidden_from_sandboxes_is_not_carried_into_one(process: Warm, tmp_path: Path) -> None:
+    import json
+
+    cell = ("import inspect, json; lines = inspect.getsource(json)",)
+    assert process._open(cell, Place(tmp_path), Limits()) is not None
+    assert process._open(cell, Place(tmp_path, hide=(Path(json.__file__).parent,)), Limits()) is None
 
 
 def test_cells_that_do_not_end_hold_up_nobody_for_ever(process: Warm, tmp_path: Path) -> None:
-    assert process._open(("while True: pass",), tmp_path, Limits(submission_seconds=1)) is None
+    assert process._open(("while True: pass",), Place(tmp_path), Limits(submission_seconds=1)) is None
 
 
 def test_what_ran_them_may_be_killed(ask: Any, process: Warm) -> None:
@@ -183,7 +212,7 @@ def test_what_ran_them_may_be_killed(ask: Any, process: Warm) -> None:
 
 def test_it_ends_with_the_warm_process(tmp_path: Path) -> None:
     with Warm([]) as process:
-        opened = process._open(("x = 1",), tmp_path, Limits())
+        opened = process._open(("x = 1",), Place(tmp_path), Limits())
         assert opened is not None
         process._opened["x"] = opened
     assert not Path(f"/proc/{opened._process.pid}").exists()
