@@ -212,7 +212,9 @@ class Client:
 
     def begin(self) -> None:
         """A new cell: containers that earlier ones got are kept in step no more, and what they raised is done with."""
-        self._dropped += self._live.clear()
+        if dropped := self._live.clear():
+            self._dropped += dropped
+            self._names = None  # some of them are bound to such a container, which is to be kept in step anew
         self._thrown.clear()
 
     # -- asking ----------------------------------------------------------------------------------------------

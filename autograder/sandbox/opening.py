@@ -26,8 +26,9 @@ from autograder.shell import Shell
 REACHES_OUT = ("os.", "shutil.", "signal.", "socket.", "sqlite3.", "subprocess.", "tempfile.")
 LOOKS = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "os.getxattr", "os.putenv", "os.unsetenv"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# What a sandbox has of its own, and the grader, at whose files Python looks when it says where something was called.
-LIKE_EVERYWHERE = ("/dev", "/proc", str(Path(__file__).resolve().parents[1]))
+# What a sandbox has of its own, what the kernel says of the machine, and the grader, at whose files Python looks when
+# it says where something was called.
+LIKE_EVERYWHERE = ("/dev", "/proc", "/sys", str(Path(__file__).resolve().parents[1]))
 LOOKERS = ("access", "lstat", "readlink", "stat")  # functions of os that look at a path, and that no hook hears of
 
 

@@ -71,7 +71,7 @@ TESTS = [
 
 @pytest.fixture
 def process(request: pytest.FixtureRequest) -> Iterator[Warm]:
-    with Warm(["matplotlib.pyplot"]) as process:
+    with Warm(["matplotlib.pyplot", "pandas"]) as process:
         yield process
 
 
@@ -161,9 +161,26 @@ NOT_SHARED = {
 def test_what_forks_cannot_share_each_runs_for_itself(cell: str, process: Warm, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "data.txt").write_text("x")
-    place = Place(tmp_path / "files")
-    assert process._open(("x = 1", "y = open('data.txt').read()"), place, Limits()) is not None
-    assert process._open(("x = 1", cell), place, Limits()) is None
+    assert process._open(("x = 1", cell), Place(tmp_path / "files"), Limits()) is None
+
+
+SHARED = {
+    "reads what is shipped": "data = open('data.txt').read()",
+    "reads it as a table": "import pandas as pd; table = pd.read_csv('data.txt')",
+    "draws in the notebook": "%matplotlib inline\nimport matplotlib.pyplot as plt",
+    "shows something": "from IPython.display import HTML; HTML('<b>x</b>')",
+    "asks about the machine": "import os; os.cpu_count(); open('/proc/cpuinfo').read()",
+    "sets what Python sets": "import logging, os, warnings; warnings.simplefilter('ignore'); os.environ['SEED'] = '1'",
+}
+
+
+@pytest.mark.parametrize("cell", SHARED.values(), ids=SHARED.keys())
+def test_what_opening_cells_usually_do_is_shared(cell: str, process: Warm, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "data.txt").write_text("a,b\n1,2\n")
+    opened = process._open(("x = 1", cell), Place(tmp_path / "files"), Limits())
+    assert opened is not None
+    opened.close()
 
 
 LOOKS_AWAY = {
