@@ -276,10 +276,12 @@ class Reader:
         buffers: Sequence[memoryview],
         other: Callable[[str, list[Any]], Any],
         live: Callable[[int, Any], Any] = lambda number, container: container,
+        text: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._buffers = buffers
         self._other = other
         self._live = live
+        self._text = text
         self._memo: dict[int, Any] = {}
 
     def read(self, tree: Any) -> Any:
@@ -291,7 +293,10 @@ class Reader:
             raise WireError(f"What came in is not a value ({type(error).__name__}).") from error
 
     def _read(self, tree: Any, depth: int) -> Any:
-        if tree is None or isinstance(tree, bool | int | float | str):
+        if isinstance(tree, str):
+            self._text(tree)
+            return tree
+        if tree is None or isinstance(tree, bool | int | float):
             return tree
         if depth > MAX_DEPTH:
             raise WireError("What came in is nested too deeply.")

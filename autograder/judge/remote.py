@@ -109,6 +109,7 @@ class Client:
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
         self.cells: set[str] = set()
+        self.texts: set[str] = set()  # all that came from there
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
@@ -171,9 +172,14 @@ class Client:
             vars(error).pop("__notes__", None)  # which would stand behind the line that the docstring has
             raise
 
-    def evaluate(self, source: str) -> Any:
-        """What an expression gives there."""
-        return self._ask("eval", source)
+    def evaluate(self, source: str, names: dict[str, Any] | None = None, local: Any = None) -> Any:
+        """What an expression gives there: with these names, or the notebook's."""
+        return self._ask("eval", (source, names, local))
+
+    def execute(self, source: str, names: dict[str, Any] | None, local: Any) -> dict[str, Any]:
+        """Runs a text there: in these names, or the notebook's. Of the latter it gives those that are bound anew."""
+        said = self._ask("exec", (source, names, local))
+        return said if type(said) is dict and all(type(name) is str for name in said) else {}
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
@@ -544,7 +550,7 @@ class Client:
                 return self._error_object(fields[0])
             raise WireError(f"There is nothing of the kind {tag!r}.")
 
-        reader = Reader(buffers, other, self._keep_in_step)
+        reader = Reader(buffers, other, self._keep_in_step, self.texts.add)
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])

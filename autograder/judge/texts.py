@@ -6,15 +6,20 @@ import doctest
 import inspect
 import itertools
 import sys
+import types
 import typing
 from typing import Any
 
+from autograder import names
 from autograder.judge.objects import LearnersText
 from autograder.judge.remote import Client
 
 
 def run_there(client: Client, namespace: dict[str, Any]) -> None:
-    """From now on, examples of docstrings, annotations, and what objects say of themselves run in the sandbox."""
+    """From now on, examples of docstrings, annotations, and what the learner's code gave as text run in the sandbox.
+
+    A text that a test makes of others is the test's own, and so is what a library runs.
+    """
     run = doctest.DocTestRunner.run
 
     def run_examples(self: doctest.DocTestRunner, test: doctest.DocTest, *args: Any, **options: Any) -> Any:
@@ -32,18 +37,51 @@ def run_there(client: Client, namespace: dict[str, Any]) -> None:
             for name in ways:
                 del vars(doctest)[name]
 
+    def annotation(source: Any, names: Any = None, local: Any = None, /) -> Any:
+        return client.evaluate(source) if type(source) is LearnersText else eval(source, names, local)
+
+    def compiled(source: Any, *options: Any, **more: Any) -> Any:
+        code = compile(source, *options, **more)
+        return source if isinstance(code, types.CodeType) and _is_theirs(client, source) else code
+
     def evaluate(source: Any, names: Any = None, local: Any = None, /) -> Any:
-        if type(source) is LearnersText:
-            return client.evaluate(source)
+        around = sys._getframe(1)
+        if _is_theirs(client, source):
+            return client.evaluate(str(source), names, _bound(client, source, around) if names is None else local)
         if names is None:
-            caller = sys._getframe(1)
-            names, local = caller.f_globals, caller.f_locals if local is None else local
+            names, local = around.f_globals, around.f_locals if local is None else local
         return eval(source, names, local)
 
-    def compiled(source: Any, *options: Any) -> Any:
-        return source if type(source) is LearnersText else compile(source, *options)
+    def execute(source: Any, names: Any = None, local: Any = None, /) -> None:
+        around = sys._getframe(1)
+        if _is_theirs(client, source):
+            inner = _bound(client, source, around) if names is None else local
+            bound = client.execute(str(source), names, inner)
+            if names is None and inner is None:
+                around.f_globals.update(bound)
+            return
+        if names is None:
+            names, local = around.f_globals, around.f_locals if local is None else local
+        exec(source, names, local)
 
     doctest.DocTestRunner.run = run_examples  # type: ignore[method-assign]
-    vars(typing).update(compile=compiled, eval=evaluate)
-    for names_of in (vars(inspect), namespace):
-        names_of["eval"] = evaluate
+    vars(typing).update(compile=compiled, eval=annotation)
+    vars(inspect).update(eval=annotation)
+    namespace.update(compile=compiled, eval=evaluate, exec=execute)
+
+
+def _is_theirs(client: Client, source: Any) -> bool:
+    """Whether a text came from the sandbox, and does not stand in the test's own code too."""
+    if type(source) is LearnersText:
+        return True
+    return type(source) is str and source in client.texts and source not in sys._getframe(2).f_code.co_consts
+
+
+def _bound(client: Client, source: str, around: types.FrameType) -> dict[str, Any] | None:
+    """Binds there what a text reads of the notebook's names; gives what it reads of a function's, where one calls."""
+    read = names.of_cell(str(source)).read
+    if known := {name: around.f_globals[name] for name in read if name in around.f_globals}:
+        client.bind(known)
+    if around.f_locals is around.f_globals:
+        return None
+    return {name: around.f_locals[name] for name in read if name in around.f_locals}

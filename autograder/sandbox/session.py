@@ -41,6 +41,7 @@ from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
 
 # Operators that a judge may ask of the learner's objects, by their names in Python's operator module.
+_ABSENT = object()
 ITEMS = ("getitem", "setitem", "delitem", "contains")
 
 
@@ -79,6 +80,35 @@ def _finish(value: Any) -> Any:
     return asyncio.run(_awaited(value))
 
 
+def _evaluated(source: str, given: dict[str, Any] | None, local: Any, notebook: dict[str, Any]) -> Any:
+    if given is None:
+        return eval(source, notebook, local)
+    with _without_builtins(given):
+        return eval(source, given, local)
+
+
+def _executed(source: str, given: dict[str, Any] | None, local: Any, notebook: dict[str, Any]) -> dict[str, Any]:
+    """Runs a text in the names that are given, or in the notebook's: then gives what it has bound there anew."""
+    if given is not None:
+        with _without_builtins(given):
+            exec(source, given, local)
+        return {}
+    before = dict(notebook)
+    exec(source, notebook, local)
+    return {name: value for name, value in notebook.items() if before.get(name, _ABSENT) is not value}
+
+
+@contextlib.contextmanager
+def _without_builtins(names: dict[str, Any]) -> Iterator[None]:
+    """Takes out again of a judge's names what Python puts into them to run something there."""
+    had = "__builtins__" in names
+    try:
+        yield
+    finally:
+        if not had:
+            names.pop("__builtins__", None)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in (*ITEMS, *ORDER, *UNARY, *BINARY, "eq")},
     **{f"i{name}": getattr(operator, f"i{name.rstrip('_')}") for name in BINARY},
@@ -112,7 +142,6 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
 NOTHING_RUNS = frozenset({"names", "bind", "unbind"})  # questions whose answers run no learner's code
 CELLS = frozenset({"run", "test"})  # questions that run a cell, which shows itself what it warns of
 
-_ABSENT = object()
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
 
@@ -275,8 +304,9 @@ class Session:
                 self._example_names = dict(names)
             exec(compile(source, "<example>", "single"), self._example_names)
             return None
-        if op == "eval":
-            return eval(payload, names)
+        if op in ("eval", "exec"):
+            source, given, local = payload
+            return (_evaluated if op == "eval" else _executed)(source, given, local, names)
         if op == "names":
             return self._tell(payload)
         if op == "bind":

@@ -59,6 +59,12 @@ from typing import get_type_hints
 assert get_type_hints(thrice) == {"x": int, "return": int}
 assert inspect.signature(thrice, eval_str=True).return_annotation is int and thrice(2) == 6"""
 
+PROGRAM = """x = 3
+assert eval(formula()) == 10 and eval(formula(), {"x": 1}) == 2
+names = {"start": 1}
+exec(compile(program(), "program", "exec"), names)
+assert names["end"] == 2"""
+
 MODULE = """import importlib.util
 write(3)
 spec = importlib.util.spec_from_file_location("helpers", "helpers.py")
@@ -116,6 +122,9 @@ COURSE = [
         0,
     ),
     ("test", "test-save", PICKLE, 1),
+    ("solution", "formula", _solved("def formula():\n    return 'x ** 2 + 1'"), 0),
+    ("solution", "program", _solved("def program():\n    return 'end = start + 1'"), 0),
+    ("test", "test-program", PROGRAM, 1),
     ("solution", "write", _solved("def write(n):\n    print(scale(n))\n    return n"), 0),
     ("test", "test-module", MODULE, 1),
     (
@@ -212,6 +221,16 @@ def attack_examples_in_docstrings(work: Any) -> None:
 def attack_texts_that_are_evaluated(work: Any) -> None:
     """Has code run in the place of the test, as what an object says of itself."""
     work.answer(label=f'class Label:\n    def __init__(self, x): pass\n    def __repr__(self): return "{LEAVE}"')
+
+
+def attack_formulas(work: Any) -> None:
+    """Has code run in the place of the test, as an expression that the test evaluates."""
+    work.answer(formula=f'def formula():\n    return "{LEAVE} and 0"')
+
+
+def attack_programs(work: Any) -> None:
+    """Has code run in the place of the test, as a program that the test runs."""
+    work.answer(program=f'def program():\n    return """{LEAVE}\nimport __main__\n__main__.names = {{\'end\': 2}}"""')
 
 
 def attack_annotations(work: Any) -> None:

@@ -881,6 +881,28 @@ CASES = [
         ("def notify(mailer, users):\n    return 0",),
     ),
     Case(
+        "texts that the learner's code gives, which tests run",
+        "def expr(): return 'x ** 2 + 1'\n"
+        "def prog(): return 'def a(n):\\n    return n + 1\\ndef b(n):\\n    return a(n) * 2\\ny = b(x)'\n"
+        "def scaled(): return 'lambda n: n * k'\ndef bad(): return '1 +'\nPROGRAM = 'z = 5'",
+        (
+            "x = 3\nassert eval(expr()) == 10 and eval(expr(), {'x': 4}) == 17",
+            "def check(x):\n    return eval(expr())\nassert check(5) == 26 and [eval(expr()) for x in (1, 2)] == [2, 5]",
+            "ns = {'x': 2}\nexec(prog(), ns)\nassert ns['y'] == 6 and ns['b'](1) == 4",
+            "x = 10\nexec(prog())\nassert y == 22 and b(0) == 2",
+            "k = 3\nf = eval(scaled())\nassert f(4) == 12",
+            "try:\n    compile(bad(), 'x', 'exec')\nexcept SyntaxError:\n    pass\nelse:\n    raise AssertionError",
+            "exec(compile(PROGRAM, 'x', 'exec'))\nassert z == 5",
+            "import ast\nassert isinstance(ast.parse(prog()).body[0], ast.FunctionDef)",
+            "ns, local = {}, {}\nexec(PROGRAM, ns, local)\nassert local == {'z': 5} and 'z' not in ns",
+            "assert eval(compile(expr(), 'x', 'eval'), {'x': 1}) == 2 and eval('x ** 2 + 1') == 101",
+        ),
+        (
+            "def expr(): return 'x'\ndef prog(): return 'y = x'\ndef scaled(): return 'abs'\ndef bad(): return '1'\n"
+            "PROGRAM = ''",
+        ),
+    ),
+    Case(
         "globals(), locals() and names by string",
         "def made():\n    return 1\nvalue = 5",
         (
