@@ -152,7 +152,7 @@ class Warm(Forks):
             there.close()
             channel = Channel(here)
             channel.send({"cells": cells})
-            if select.select([here], [], [], limits.submission_seconds)[0]:
+            if select.select([here], [], [], min(limits.submission_seconds, limits.cell_seconds * len(cells)))[0]:
                 here.settimeout(STALLED)
                 said = channel.receive()[0]
                 if said["why_not"] is None:

@@ -215,7 +215,7 @@ def test_what_is_hidden_from_sandboxes_is_not_carried_into_one(process: Warm, tm
 
 
 def test_cells_that_do_not_end_hold_up_nobody_for_ever(process: Warm, tmp_path: Path) -> None:
-    assert process._open(("while True: pass",), Place(tmp_path), Limits(submission_seconds=1)) is None
+    assert process._open(("while True: pass",), Place(tmp_path), Limits(cell_seconds=1)) is None
 
 
 def test_what_ran_them_may_be_killed(ask: Any, process: Warm) -> None:
