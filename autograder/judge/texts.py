@@ -79,7 +79,7 @@ def _is_theirs(client: Client, source: Any) -> bool:
 
 def _bound(client: Client, source: str, around: types.FrameType) -> dict[str, Any] | None:
     """Binds there what a text reads of the notebook's names; gives what it reads of a function's, where one calls."""
-    read = names.of_cell(str(source)).read
+    read = names.of_cell(str(source).strip()).read
     if known := {name: around.f_globals[name] for name in read if name in around.f_globals}:
         client.bind(known)
     if around.f_locals is around.f_globals:

@@ -894,8 +894,10 @@ CASES = [
             "try:\n    compile(bad(), 'x', 'exec')\nexcept SyntaxError:\n    pass\nelse:\n    raise AssertionError",
             "exec(compile(PROGRAM, 'x', 'exec'))\nassert z == 5",
             "import ast\nassert isinstance(ast.parse(prog()).body[0], ast.FunctionDef)",
+            "try:\n    eval(bad())\nexcept SyntaxError:\n    pass\nelse:\n    raise AssertionError",
             "ns, local = {}, {}\nexec(PROGRAM, ns, local)\nassert local == {'z': 5} and 'z' not in ns",
             "assert eval(compile(expr(), 'x', 'eval'), {'x': 1}) == 2 and eval('x ** 2 + 1') == 101",
+            "class K:\n    v = eval(expr(), {'x': 5})\nx = 2\nassert K.v == 26 and list(map(eval, [expr(), ' x + 1'])) == [5, 3]",
         ),
         (
             "def expr(): return 'x'\ndef prog(): return 'y = x'\ndef scaled(): return 'abs'\ndef bad(): return '1'\n"
