@@ -29,6 +29,7 @@ MAX_BUFFERS = 4 * 2**30
 CHUNK = 2**20  # bytes that are taken at once, on the word of the sender alone
 IN_MEMORY = 2**19  # bytes of buffers from which a memory file is quicker than the socket
 FILE = 2**25  # bytes of one memory file: a sandbox has a limit on the size of its files
+STALLED = 30.0  # seconds that half a message may take
 ALIGNED = 64  # where buffers start, so that every number in them lies well
 
 SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE

@@ -14,23 +14,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from autograder.frames import Channel, WireError
+from autograder.frames import STALLED, Channel, WireError
 from autograder.judge.run import Job
 from autograder.limits import Limits
 from autograder.plan import Plan
 from autograder.process import Process
-from autograder.sandbox.warm import Forks, Opened, Place
+from autograder.sandbox.warm import Forks, Place
 from autograder.watch import EVERY, Watch, own_mib
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
-STALLED = 30.0  # seconds that half a message of the judge may take
 
 
 class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
 
     def __init__(self, process: Forks, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
-        self._opened = process.shown if isinstance(process, Opened) else None
+        self._shown = process.shown
         self.private_mib: float | None = None
         self._limits = limits
         self._isolated = place.isolate
@@ -73,14 +72,14 @@ class Pair:
 
     def run(self, plan: Plan) -> Iterator[tuple[dict[str, Any] | None, bool]]:
         """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
-        start = 0 if self._opened is None else plan.opening
+        start = 0 if self._shown is None else plan.opening
         job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits, start)
         try:
             self._control.send({"op": "job"}, [pickle.dumps(job)])
         except WireError:
             yield None, True
             return
-        shown = iter(self._opened or ())
+        shown = iter(self._shown or ())
         for step in plan.steps[:start]:
             yield {"outputs": [] if step.judge is None else next(shown), "verdict": None}, True
         end = time.monotonic() + self._limits.submission_seconds

@@ -31,7 +31,7 @@ import numpy as np
 from autograder import tabular
 from autograder.ambient import Random, in_mode, mode
 from autograder.files import MOST_BYTES, Files
-from autograder.frames import Buffers, Channel, Closed, WireError
+from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.objects import (
     AWAITED,
@@ -52,7 +52,6 @@ from autograder.shared import Shared, kind_of, machinery
 from autograder.shell import CellRun, code_name
 from autograder.wire import Reader, Writer, is_plain_array, named_fields, torch_module
 
-STALLED = 30.0  # seconds that half a message may take
 INTERRUPT_GRACE = 2.0  # seconds that interrupted code has to end
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, type})

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder import scratch
-from autograder.frames import Channel, WireError
+from autograder.frames import STALLED, Channel, WireError
 from autograder.limits import Limits, bound_memory
 from autograder.process import Process
 from autograder.sandbox import isolation
@@ -48,7 +48,6 @@ JUDGES = tuple(
     for name in ("judge", "names", "outputs", "plan", "process", "sandbox.opening", "sanitise", "verdict")
 )
 WORTH_OPENING = 3  # submissions that run the same opening cells, from which on they are run once for all
-STALLED = 30.0  # seconds that half a message may take
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -64,8 +63,11 @@ class Place:
 class Forks:
     """The grader's handle on a process that forks itself for each use, and is asked over ``sock``.
 
-    ``scratch`` is a folder for what its forks have on disk.
+    ``scratch`` is a folder for what its forks have on disk. ``shown`` is what the instructor's opening cells showed, of
+    each the outputs that nbformat has; None where no fork has them behind it.
     """
+
+    shown: list[list[dict[str, Any]]] | None = None
 
     def __init__(self, sock: socket.socket, scratch: Path) -> None:
         self.begun = False  # whether it has forked once
@@ -95,10 +97,7 @@ class Forks:
 
 
 class Opened(Forks):
-    """A fork of a warm process that has run the instructor's opening cells, and forks itself from there.
-
-    ``shown`` is what the cells showed: of each the outputs that nbformat has.
-    """
+    """A fork of a warm process that has run the instructor's opening cells, and forks itself from there."""
 
     def __init__(self, sock: socket.socket, scratch: Path, process: Process, shown: list[list[dict[str, Any]]]) -> None:
         super().__init__(sock, scratch)
@@ -285,9 +284,7 @@ def _make_shell() -> Shell:
     with tempfile.TemporaryDirectory() as profile:  # which a shell wants to have been able to make
         os.environ["IPYTHONDIR"] = profile
         shell = make_shell()
-        if (
-            "matplotlib" in sys.modules
-        ):  # later imports of it do as kernels do by MPLBACKEND; for this one it is too late
+        if "matplotlib" in sys.modules:  # for which MPLBACKEND, by which kernels tell it, comes too late
             shell.enable_matplotlib("inline")
     del os.environ["IPYTHONDIR"]  # it is gone
     return shell

@@ -140,6 +140,15 @@ def test_a_learner_who_changed_them_has_their_own(ask: Any, cells: SimpleNamespa
     assert report.notebook.cells[0].source == "seen = 'mine'" and len(process._asked) == before + 1
 
 
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """What the assignment ships."""
+    folder = tmp_path / "the course" / "files"
+    folder.mkdir(parents=True)
+    (folder / "data.txt").write_text("a,b\n1,2\n")
+    return folder
+
+
 NOT_SHARED = {
     "fails": "1 / 0",
     "draws, which leaves fonts open": "import matplotlib.pyplot as plt; plt.plot([1, 2])",
@@ -160,10 +169,8 @@ NOT_SHARED = {
 
 
 @pytest.mark.parametrize("cell", NOT_SHARED.values(), ids=NOT_SHARED.keys())
-def test_what_forks_cannot_share_each_runs_for_itself(cell: str, process: Warm, tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "data.txt").write_text("x")
-    assert process._open(("x = 1", cell), Place(tmp_path / "files"), Limits()) is None
+def test_what_forks_cannot_share_each_runs_for_itself(cell: str, process: Warm, files: Path) -> None:
+    assert process._open(("x = 1", cell), Place(files), Limits()) is None
 
 
 SHARED = {
@@ -177,10 +184,8 @@ SHARED = {
 
 
 @pytest.mark.parametrize("cell", SHARED.values(), ids=SHARED.keys())
-def test_what_opening_cells_usually_do_is_shared(cell: str, process: Warm, tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "data.txt").write_text("a,b\n1,2\n")
-    opened = process._open(("x = 1", cell), Place(tmp_path / "files"), Limits())
+def test_what_opening_cells_usually_do_is_shared(cell: str, process: Warm, files: Path) -> None:
+    opened = process._open(("x = 1", cell), Place(files), Limits())
     assert opened is not None
     opened.close()
 
@@ -195,11 +200,9 @@ LOOKS_AWAY = {
 
 
 @pytest.mark.parametrize("cell", LOOKS_AWAY.values(), ids=LOOKS_AWAY.keys())
-def test_what_no_sandbox_sees_is_not_carried_into_one(cell: str, process: Warm, tmp_path: Path) -> None:
+def test_what_no_sandbox_sees_is_not_carried_into_one(cell: str, process: Warm, files: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "answers.txt").write_text("42")
-    files = tmp_path / "the course" / "files"
-    files.mkdir(parents=True)
     (files / "link").symlink_to(tmp_path / "secret" / "answers.txt")
     text = cell.format(path=str(tmp_path / "secret" / "answers.txt"), folder=str(tmp_path / "secret"))
     assert process._open((text,), Place(files), Limits()) is None
