@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -71,16 +72,19 @@ class Files:
         """Makes a named file here what a learner's code has made of it there, unless it is code."""
         suffix = Path(name).suffix.lower()
         if suffix not in CODE:
-            self._may_be_pickles |= suffix not in DATA
+            if suffix not in DATA and not self._may_be_pickles:
+                self._may_be_pickles = True
+                sys.addaudithook(_make_only_data)  # not before: with a hook, Python is slower at each id()
             self.apply(name, content)
 
-    def audit(self, event: str, args: Any) -> None:
-        """A hook for :func:`sys.addaudithook`: a pickle that a learner may have written makes nothing but data."""
-        if event == "pickle.find_class" and self._may_be_pickles and args[1] not in _UNPICKLED.get(args[0], ()):
-            raise pickle.UnpicklingError(
-                f"This pickle names {args[0]}.{args[1]}, and the learner's code may have written it: that would "
-                "run in the place of the test. Have the learner's code read it, or write numbers and text only."
-            )
+
+def _make_only_data(event: str, args: Any) -> None:
+    """An audit hook: a pickle that a learner may have written makes nothing but data."""
+    if event == "pickle.find_class" and args[1] not in _UNPICKLED.get(args[0], ()):
+        raise pickle.UnpicklingError(
+            f"This pickle names {args[0]}.{args[1]}, and the learner's code may have written it: that would "
+            "run in the place of the test. Have the learner's code read it, or write numbers and text only."
+        )
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

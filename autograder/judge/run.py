@@ -119,7 +119,6 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
-    sys.addaudithook(client.files.audit)
     texts.run_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew

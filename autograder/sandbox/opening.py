@@ -14,12 +14,13 @@ import random
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
 from autograder.outputs import safe
+from autograder.sandbox import isolation
 from autograder.shell import Shell
 
 # What Python's audit hooks hear of where something is written, started or connected to; and what of that only looks.
@@ -40,24 +41,26 @@ class Opening:
     all.
     """
 
-    def __init__(self, shell: Shell, cells: Iterable[str], folder: str, visible: dict[str, bool] | None) -> None:
+    def __init__(self, shell: Shell, cells: list[str], folder: str, visible: dict[str, bool] | None) -> None:
         self._folder = folder
         before = _descriptors()
         tempfile.tempdir = None
         os.chdir(folder)
         sys.path.insert(0, folder)
-        with _Reach(folder, visible) as reach:
+        self.shown: list[list[dict[str, Any]]] = []
+        self._modules: list[ModuleType] = []
+        self.why_not = _tried(shell, cells, _Reach(folder, visible))
+        if self.why_not is None:
             runs = [shell.run(cell) for cell in cells]
-        self._random = random.getstate()  # which Python seeds anew in a fork
-        self._modules = [module for module in list(sys.modules.values()) if self._lies_here(module)]
-        self.shown = [safe(run.outputs, trusted=False, most=shell.most) for run in runs]
-        self.why_not = reach.said
-        if errors := [run.error for run in runs if run.error is not None]:
-            self.why_not = f"a cell raised {type(errors[0]).__name__}"
-        elif _descriptors() != before or threading.active_count() > 1 or _threads() > 1:
-            self.why_not = "a file is open still, or a thread runs"
-        elif not self._leave(shell):
-            self.why_not = "a cell made something that holds a path of its folder"
+            self._random = random.getstate()  # which Python seeds anew in a fork
+            self._modules = [module for module in list(sys.modules.values()) if self._lies_here(module)]
+            self.shown = [safe(run.outputs, trusted=False, most=shell.most) for run in runs]
+            if errors := [run.error for run in runs if run.error is not None]:
+                self.why_not = f"a cell raised {type(errors[0]).__name__}"
+            elif _descriptors() != before or threading.active_count() > 1 or _threads() > 1:
+                self.why_not = "a file is open still, or a thread runs"
+            elif not self._leave(shell):
+                self.why_not = "a cell made something that holds a path of its folder"
         for module in self._modules:
             _keep_lines(Path(folder, str(module.__file__)))
 
@@ -84,59 +87,77 @@ class Opening:
         return tempfile.tempdir is None and not _hold(holders, Path(self._folder).parent.name, self._folder)
 
 
-class _Reach:
-    """Hears in its block of what reaches beyond this process: of changes, and of looks at what no sandbox sees.
+def _tried(shell: Shell, cells: list[str], reach: _Reach) -> str | None:
+    """Runs cells in a fork that ends when they reach beyond it: in a few words how they do, or None."""
+    reader, writer = os.pipe()
+    state = random.getstate()  # which Python seeds anew in a fork
+    child = os.fork()
+    if child == 0:
+        try:
+            isolation.die_with_parent()
+            random.setstate(state)
+            reach.listen(writer)
+            for cell in cells:
+                shell.run(cell)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        reason = said.read()
+    os.waitpid(child, 0)
+    return reason or None
 
-    ``said`` is the first of these, in a few words.
+
+class _Reach:
+    """Hears of what reaches beyond this process: of changes, and of looks at what no sandbox sees.
+
+    It ends the process before that is done. Python never lets go of an audit hook, and is slower with one at each
+    ``id()``, so that the process that listens is not the one that goes on.
     """
 
     def __init__(self, folder: str, visible: dict[str, bool] | None) -> None:
         self._folder, self._visible = folder, visible
-        self._hears = False
-        self._looks = {name: getattr(os, name) for name in LOOKERS}
-        self.said: str | None = None
+        self._says_to = -1
+        self._looking = False
 
-    def __enter__(self) -> _Reach:
+    def listen(self, says_to: int) -> None:
+        """From now on; a descriptor is told in a few words why the process ended."""
+        self._says_to = says_to
         sys.dont_write_bytecode = True
-        for name, look in self._looks.items():
-            setattr(os, name, self._heard(name, look))
+        for name in LOOKERS:
+            setattr(os, name, self._heard(name, getattr(os, name)))
         sys.addaudithook(self._hear)
-        self._hears = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._hears = sys.dont_write_bytecode = False
-        for name, look in self._looks.items():
-            setattr(os, name, look)
 
     def _heard(self, name: str, look: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(look)
         def heard(path: Any, *args: Any, **options: Any) -> Any:
-            if self._hears:
-                self._look(name, path)
+            self._look(name, path)
             return look(path, *args, **options)
 
         return heard
 
     def _hear(self, event: str, args: Any) -> None:
-        if not self._hears:
-            return
         if event in LOOKS:
             self._look(event, args[0])
         elif event == "open":
             self._look(event, args[0])
             if args[2] & WRITES:
-                self.said = self.said or "a cell wrote a file"
-        elif event.startswith(REACHES_OUT):
-            self.said = self.said or f"a cell reached out of its process ({event})"
+                self._end("a cell wrote a file")
+        elif event.startswith(REACHES_OUT) and not self._looking:
+            self._end(f"a cell reached out of its process ({event})")
 
     def _look(self, event: str, path: Any) -> None:
-        if self.said is None and isinstance(path, str | bytes | os.PathLike):
-            self._hears = False  # while this looks itself
-            where = os.path.realpath(Path(self._folder, os.fsdecode(path)))
-            if not self._sees(where, event in LOOKERS):
-                self.said = f"a cell looked at what learners' code does not see ({event})"
-            self._hears = True
+        if self._looking or not isinstance(path, str | bytes | os.PathLike):
+            return
+        self._looking = True  # at what it looks at
+        where = os.path.realpath(Path(self._folder, os.fsdecode(path)))
+        if not self._sees(where, event in LOOKERS):
+            self._end(f"a cell looked at what learners' code does not see ({event})")
+        self._looking = False
+
+    def _end(self, why: str) -> None:
+        os.write(self._says_to, why.encode())
+        os._exit(0)
 
     def _sees(self, path: str, looks_only: bool) -> bool:
         """Whether a sandbox sees a path; what is hidden is there, but empty."""

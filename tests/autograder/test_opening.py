@@ -171,6 +171,7 @@ NOT_SHARED = {
 @pytest.mark.parametrize("cell", NOT_SHARED.values(), ids=NOT_SHARED.keys())
 def test_what_forks_cannot_share_each_runs_for_itself(cell: str, process: Warm, files: Path) -> None:
     assert process._open(("x = 1", cell), Place(files), Limits()) is None
+    assert [path.name for path in files.iterdir()] == ["data.txt"]  # which all submissions get a copy of
 
 
 SHARED = {
