@@ -143,6 +143,7 @@ def run(app: NbGrader, assignment: str) -> bool:
         todo = [one for one in known if converter.force or not writer.is_graded(one)] if task.notebooks else []
         if task.notebooks and len(todo) < len(known):
             console.print(f"{len(known) - len(todo)} of {len(known)} are graded already; --force grades them again.")
+        gc.enable()
         gc.freeze()  # what is imported stays: collections need not look through it again for each submission
         results = pool.grade_all(
             writer.assignment,

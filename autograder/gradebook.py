@@ -34,7 +34,7 @@ from autograder.layout import Assignment, LayoutError, Submission, stamp, timest
 from autograder.scratch import Held, abandoned, sweep
 
 PATIENCE = 60.0  # seconds to wait for a locked gradebook
-GATHERING = 0.25  # seconds that a graded submission waits for others to be committed with
+GATHERING = 1.0  # seconds that a graded submission waits for others to be committed with
 LARGEST_BATCH = 64  # submissions
 
 T = TypeVar("T")

@@ -233,7 +233,7 @@ def _match(
 
 def _step(cell: NotebookNode, theirs: NotebookNode | None) -> Step:
     meta = cell.metadata.get("nbgrader", {})
-    restored = copy.deepcopy(cell)
+    restored = NotebookNode(cell)  # what is within stays the source's: nobody changes it
     if restored.cell_type == "code":
         restored.outputs, restored.execution_count = [], None
     if utils.is_solution(cell):

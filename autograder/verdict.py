@@ -9,7 +9,7 @@ test cell earned by nbgrader's rules.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -75,7 +75,7 @@ class Verdict:
     hidden_message: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"state": str(self.state)}
+        return vars(self) | {"state": str(self.state)}
 
     @classmethod
     def from_dict(cls, said: dict[str, Any]) -> Verdict:

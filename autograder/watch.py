@@ -98,9 +98,9 @@ def _share(pid: int) -> int:
 
 
 def _fields(path: str, names: tuple[str, ...]) -> list[int]:
-    with suppress(OSError, ValueError):
-        rows = (line.split() for line in Path(path).read_text().splitlines())
-        return [int(row[1]) * 1024 for row in rows if row and row[0].rstrip(":") in names]
+    with suppress(OSError, ValueError), open(path) as lines:
+        rows = (line.partition(":") for line in lines)
+        return [int(kib.split()[0]) * 1024 for name, _, kib in rows if name in names]
     return []
 
 
