@@ -253,6 +253,7 @@ def serve(sock: socket.socket, modules: list[str]) -> None:
     gc.collect()
     gc.enable()
     gc.freeze()  # a fork's collections leave alone, and so do not copy, what stands before it
+    gc.set_threshold(2000, 10, 10)  # as newer Pythons have it: tests make modules by the hundred, and little garbage
     _fork_when_asked(sock, ready)
 
 
