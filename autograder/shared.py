@@ -101,9 +101,10 @@ class _Module:
 
     def __init__(self, module: Any, describe: Callable[[Any], list[Any]]) -> None:
         own = vars(module)
-        plain = [name for name in own if name not in _machinery()]
-        sequences = [own[name] for name in plain if type(own[name]) in (list, tuple)]
-        nested = any(type(item) in (list, tuple) for value in sequences for item in value)
+        inside = _machinery()
+        plain = [name for name in own if name not in inside]
+        sequences = [own[name] for name in plain if type(own[name]) in _SEQUENCES]
+        nested = any(not _SEQUENCES.isdisjoint(map(type, value)) for value in sequences)
         self._names = None if nested else [*own]
         self._settings = operator.itemgetter(*plain, "training")  # two at least, so that it gives a tuple
         self._values = self._settings(own)
@@ -184,28 +185,29 @@ _KINDS: dict[Any, str | None] = {}
 def is_plain(value: Any) -> bool:
     """Whether a module's attribute is a setting, which crosses, rather than machinery, which does not."""
     kind = type(value)
-    if kind is tuple or kind is list:
-        return all(type(item) in _SCALARS or is_plain(item) for item in value)
+    if kind in _SEQUENCES:
+        return _SCALARS.issuperset(map(type, value)) or all(map(is_plain, value))
     return kind in _SCALARS
 
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
+_SEQUENCES = frozenset({list, tuple})
 
 
 def settings(module: Any) -> dict[str, Any]:
     """The attributes of a module that are plain values, without those that every module has for itself."""
-    inside = _machinery()
-    return {name: value for name, value in vars(module).items() if name not in inside and is_plain(value)}
+    own = vars(module)
+    return {name: own[name] for name in own.keys() - _machinery().keys() if is_plain(own[name])}
 
 
 def machinery(module: Any) -> dict[str, Any]:
     """The attributes of a module that a description leaves out: such a module is more than data."""
-    inside = _machinery()
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if (name not in _TABLES and value != inside[name] if name in inside else not is_plain(value))
-    }
+    own, inside = vars(module), _machinery()
+    more = {name: own[name] for name in inside if name not in _TABLES and own.get(name, inside[name]) != inside[name]}
+    for name, value in own.items():
+        if name not in inside and not is_plain(value):
+            more[name] = value
+    return more
 
 
 @functools.cache
@@ -344,7 +346,7 @@ class Shared:
             return ["new generator", number, writer.tensor(value.get_state())]
         known = self._known[number] = _Tensor(value)
         graph = None if value.is_leaf else self.graphs.enter(number, value)
-        parameter = isinstance(value, torch_module().nn.Parameter)
+        parameter = type(value) is not torch_module().Tensor and isinstance(value, torch_module().nn.Parameter)
         fields = [self._write(known, "values", value, writer), value.requires_grad, None, graph]
         if value.is_leaf and value.grad is not None:
             fields[2] = self._write(known, "grad", value.grad, writer)
@@ -506,26 +508,27 @@ class Shared:
         torch = torch_module()
         plain, parameters, buffers, children = description
         own, inside = vars(module), _machinery()
-        names = [entry[0] for table in description for entry in table]
-        if not all(type(name) is str and not name.startswith("__") and name not in inside for name in names):
-            raise WireError("A module came with an attribute that is not one.")
-        new = {name: _thaw(value) for name, value in plain}
+        for table in description:
+            for name, *_ in table:
+                if type(name) is not str or name.startswith("__") or name in inside:
+                    raise WireError("A module came with an attribute that is not one.")
+        new = {name: value if type(value) in _SCALARS else _thaw(value) for name, value in plain}
         for name, value in settings(module).items():
             if name not in new:
                 del own[name]
             elif type(value) is type(new[name]) and value == new[name]:
                 del new[name]  # a list stays the list it was
         own.update(new)
-        _refill(own["_parameters"], ((k, self._expect(n, torch.nn.Parameter)) for k, n in parameters))
-        _refill(own["_buffers"], ((k, self._expect(n, torch.Tensor)) for k, n, _ in buffers))
-        _refill(own["_modules"], ((k, self._expect(n, torch.nn.Module)) for k, n in children))
+        _refill(own["_parameters"], {k: self._expect(n, torch.nn.Parameter) for k, n in parameters})
+        _refill(own["_buffers"], {k: self._expect(n, torch.Tensor) for k, n, _ in buffers})
+        _refill(own["_modules"], {k: self._expect(n, torch.nn.Module) for k, n in children})
         own["_non_persistent_buffers_set"] = {k for k, _, not_saved in buffers if not_saved}
 
     def _expect(self, number: int | None, kind: type) -> Any:
         if number is None:
             return None
         value = self.get(number)
-        if not isinstance(value, kind):
+        if type(value) is not kind and not isinstance(value, kind):  # which parameters take their time to say
             raise WireError(f"A {kind.__name__} was announced, and a {type(value).__name__} came.")
         return value
 
@@ -575,8 +578,7 @@ def _thaw(value: Any) -> Any:
     raise WireError("A module's setting is not a plain value.")
 
 
-def _refill(table: dict[str, Any], items: Any) -> None:
-    new = dict(items)
-    if list(table) != list(new) or any(table[k] is not v for k, v in new.items()):
+def _refill(table: dict[str, Any], new: dict[str, Any]) -> None:
+    if list(table) != list(new) or not all(map(operator.is_, table.values(), new.values())):
         table.clear()
         table.update(new)

@@ -98,7 +98,7 @@ def _share(pid: int) -> int:
 
 
 def _fields(path: str, names: tuple[str, ...]) -> list[int]:
-    with suppress(OSError, ValueError), open(path) as lines:
+    with suppress(OSError, ValueError), Path(path).open() as lines:
         rows = (line.partition(":") for line in lines)
         return [int(kib.split()[0]) * 1024 for name, _, kib in rows if name in names]
     return []

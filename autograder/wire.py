@@ -434,5 +434,6 @@ class Reader:
 
 
 def _check_shape(shape: Any) -> None:
-    if not all(type(size) is int and size >= 0 for size in shape):
-        raise WireError("A shape is not a list of sizes.")
+    for size in shape:
+        if type(size) is not int or size < 0:
+            raise WireError("A shape is not a list of sizes.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import os
 import pickle
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
