@@ -7,6 +7,7 @@ its own, so that no hidden failure hides a visible one.
 
 from __future__ import annotations
 
+import copy
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -985,7 +986,17 @@ def _(lr_range_test: Callable, cases: Sequence[MakeNetwork]) -> None:
         before, objects = _Before(model), [id(p) for p in model.parameters()]
         # a rate that blows everything up: what comes back must be whole all the same
         rates = [*rates, 1e38, 1.0]
-        _losses(lr_range_test(model, batches, rates), rates)
+        x, y = batches[0]
+        about = F.cross_entropy(copy.deepcopy(model).eval()(x), y).item()
+        loss = _losses(lr_range_test(model, batches, rates), rates)[0]
+        if (
+            not about / 3 < loss < 3 * about
+        ):  # what does nothing changes nothing: there must have been a loss
+            raise Wrong(
+                WRONG_LOSSES,
+                seen=f"{loss:.3g}",
+                expected=gettext("about {loss:.3g}").format(loss=about),
+            )
         if name := before.changed():
             is_buffer = name in dict(model.named_buffers())
             raise Wrong(
@@ -1132,6 +1143,10 @@ def _(unfreeze_schedule: Callable, cases: Sequence[list[str]]) -> None:
 
 @check_unfreeze_schedule.part(1, "keeps all stages open once they are used up")
 def _(unfreeze_schedule: Callable, cases: Sequence[list[str]]) -> None:
+    if (
+        unfreeze_schedule(0, list(_STAGES)) == _STAGES
+    ):  # all stay open where all were open from the start
+        _check_epoch(unfreeze_schedule, 0, _STAGES)
     for epoch in (5, 6, 9, 10, 50):
         _check_epoch(unfreeze_schedule, epoch, _STAGES)
     for epoch in (0, 1, 7):

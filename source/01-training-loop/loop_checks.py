@@ -565,6 +565,9 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
     _check_right(gradient_check, Bowl(), 0.1 + 0.4 * torch.rand(6, dtype=torch.float64))
     for f, shape in ((Waves(), (5,)), (Waves(), (2, 3)), (Waves(), ()), (Mixed(), (2, 1, 3))):
         _check_right(gradient_check, f, torch.randn(shape, dtype=torch.float64))
+    x = torch.rand(2, dtype=torch.float64)
+    if _finds_nothing(gradient_check, Twice([1.5, -1.2]), x) is None:  # nor anywhere else
+        _check_wrong(gradient_check, Twice([1.5, -1.2]), x)
 
 
 def _check_wrong(gradient_check: Callable, f: Any, x: Tensor) -> None:
@@ -668,7 +671,8 @@ def _(gradient_check: Callable, cases: Sequence[tuple[nn.Module, Tensor]]) -> No
                     first=first, second=second
                 ),
             )
-    for f, x in cases:
+    shipped = (Twice([0.4, -0.9]), torch.rand(2, dtype=torch.float64))
+    for f, x in (shipped, *cases):  # what does nothing leaves x as it was
         _check_wrong(gradient_check, f, x) if hasattr(f, "errors") else _check_right(
             gradient_check, f, x
         )
@@ -1720,9 +1724,9 @@ def _(evaluate: Callable, cases: Sequence[nn.Module]) -> None:
         model.train(training)
         for index, parameter in enumerate(model.parameters()):
             parameter.requires_grad_(index % 3 != 1)
-        _check_left_alone(
-            evaluate, model, _labelled(model, torch.randn(11, 5), (1.0, 0.5, 1.0), 4)[0]
-        )
+        loader, shares = _labelled(model, torch.randn(11, 5), (1.0, 0.5, 1.0), 4)
+        _check_left_alone(evaluate, model, loader)
+        _check_accuracy(evaluate, model, loader, shares)  # what does nothing leaves all as it was
     for model in cases:
         x = torch.randn(9, *model.shape)
         model.train()

@@ -333,6 +333,8 @@ def _(mixup: Callable, cases: Sequence[tuple[int, int]]) -> None:
         for alpha in (5.0, 0.7):
             batch = _Batch((5, 2, 3, 4), 8)
             images, targets = batch.call(mixup, alpha, _seeded(seed))
+            if not images.any():  # no image, and no target to be in step with it
+                _check_shares(batch.shares(images))
             _check_targets(batch, images, targets)
             moved = moved or not _is_identity(batch.shares(images))
     if not moved:
