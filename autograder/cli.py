@@ -42,6 +42,7 @@ def grade(words: tuple[str, ...]) -> None:
     except KeyboardInterrupt as error:
         raise click.ClickException("Interrupted. What was saved stays; the same command goes on from there.") from error
     finally:
+        gc.enable()
         warm.end_ahead()
 
 

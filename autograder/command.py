@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import glob
 import os
 import sys
 import warnings
@@ -132,9 +133,11 @@ def run(app: NbGrader, assignment: str) -> bool:
     with gradebook.Writer(course, task, say=console.print) as writer:
         found = list(layout.submissions(course, task, limits))
         if not found:
+            some = glob.has_magic(course.student_id)
             raise Refused(
-                f"No submission of {assignment} was found. They belong in "
-                f"{course.format_path(course.submitted_directory, 'STUDENT', assignment)}/."
+                f"No submission of {assignment} {'' if some else f'by {course.student_id} '}was found. "
+                f"{'They belong' if some else 'It belongs'} in "
+                f"{course.format_path(course.submitted_directory, 'STUDENT' if some else course.student_id, assignment)}/."
             )
         known = [one for one in found if not one.nameless and (converter.create_student or writer.knows(one.student))]
         for one in found:
@@ -143,7 +146,7 @@ def run(app: NbGrader, assignment: str) -> bool:
         todo = [one for one in known if converter.force or not writer.is_graded(one)] if task.notebooks else []
         if task.notebooks and len(todo) < len(known):
             console.print(f"{len(known) - len(todo)} of {len(known)} are graded already; --force grades them again.")
-        gc.enable()
+        gc.enable()  # which was off while modules were imported
         gc.freeze()  # what is imported stays: collections need not look through it again for each submission
         results = pool.grade_all(
             writer.assignment,

@@ -191,13 +191,28 @@ def submissions(course: CourseDirectory, assignment: Assignment, limits: Limits 
     pattern = course.format_path(course.submitted_directory, course.student_id, glob.escape(assignment.name))
     ids = course.format_path(course.submitted_directory, "(?P<student>.*)", re.escape(assignment.name), escape=True)
     left_out = {student.strip() for student in course.student_id_exclude.split(",")}
-    for folder in sorted(root.glob(os.path.relpath(pattern, root))):
+    parts = Path(os.path.relpath(pattern, root)).parts
+    closed = _closed(root, parts)
+    for folder in sorted({*root.glob(str(Path(*parts))), *closed}):
         found = re.fullmatch(ids, str(folder), re.DOTALL)
-        if found is None or not folder.is_dir() or found["student"] in left_out:
+        if found is None or (folder not in closed and not folder.is_dir()) or found["student"] in left_out:
             continue
         if found["student"].startswith(".") and not course.student_id.startswith("."):
             continue  # as for nbgrader, * is no .git and no .ipynb_checkpoints
-        yield submission_of(course, assignment, found["student"], limits)
+        if folder in closed:
+            yield Submission(found["student"], folder)
+        else:
+            yield submission_of(course, assignment, found["student"], limits)
+
+
+def _closed(root: Path, parts: tuple[str, ...]) -> set[Path]:
+    """Where submissions may lie that a pattern of these parts does not find, in folders that one may not enter."""
+    found = set()
+    for level in range(1, len(parts)):
+        if not glob.has_magic("".join(parts[level:])):
+            around = root.glob(str(Path(*parts[:level])))
+            found |= {one.joinpath(*parts[level:]) for one in around if one.is_dir() and not os.access(one, os.X_OK)}
+    return found
 
 
 def submission_of(course: CourseDirectory, assignment: Assignment, student: str, limits: Limits) -> Submission:
@@ -240,6 +255,8 @@ def _extra_files(course: CourseDirectory, assignment: Assignment, folder: Path, 
                 continue
             if path.is_symlink() or not path.is_file() or len(extra) == MOST_FILES or len(name) > LONGEST_NAME:
                 continue
+            if not os.access(path, os.R_OK):
+                continue  # learners' code, which will miss it, says so
             size = path.stat().st_size
             if size <= most and size <= left:
                 extra[name] = path

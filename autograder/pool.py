@@ -131,6 +131,8 @@ def _alone(crew: Crew, one: Submission, assignment: Assignment, limits: Limits, 
         }
     except PoolError:
         raise
+    except PermissionError as error:
+        return NotGraded(f"{error.filename} is not yours to read. Make it so.")
     except Exception as error:
         return NotGraded(f"It could not be graded ({type(error).__name__}: {error}).")
 

@@ -433,7 +433,7 @@ def test_an_ordinary_user_shuts_in_just_as_well(isolated: None) -> None:
     """
     checkout = Path(__file__).parents[2]
     needed = {str(path.resolve()) for path in (Path(sys.prefix), Path(sys.base_prefix), checkout)}
-    names = ("test_escapes.py", "test_isolation.py", "test_opening.py")
+    names = ("test_escapes.py", "test_isolation.py", "test_opening.py", "test_unreadable.py")
     tests = [str(Path(__file__).with_name(name)) for name in names]
     command = [
         sys.executable,

@@ -185,6 +185,11 @@ def test_autograded_notebooks_keep_hidden_tests_and_say_what_they_rest_on(course
     assert sorted(p.name for p in (course.root / "autograded" / "right").iterdir()) == ["ps1"]
 
 
+def test_a_student_who_submitted_nothing_is_named(course: SimpleNamespace) -> None:
+    said = grade(course, "--student", "nobody")
+    assert said.exit_code == 1 and "No submission of ps1 by nobody was found. It belongs in" in said.output
+
+
 def test_a_second_run_grades_nothing_again(course: SimpleNamespace) -> None:
     stamp = course.root / "autograded" / "right" / "ps1" / "problem.ipynb"
     before = stamp.stat().st_mtime_ns
