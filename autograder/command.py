@@ -134,10 +134,11 @@ def run(app: NbGrader, assignment: str) -> bool:
         found = list(layout.submissions(course, task, limits))
         if not found:
             some = glob.has_magic(course.student_id)
+            student = "STUDENT" if some else course.student_id
             raise Refused(
-                f"No submission of {assignment} {'' if some else f'by {course.student_id} '}was found. "
+                f"No submission of {assignment} {'' if some else f'by {student} '}was found. "
                 f"{'They belong' if some else 'It belongs'} in "
-                f"{course.format_path(course.submitted_directory, 'STUDENT' if some else course.student_id, assignment)}/."
+                f"{course.format_path(course.submitted_directory, student, assignment)}/."
             )
         known = [one for one in found if not one.nameless and (converter.create_student or writer.knows(one.student))]
         for one in found:

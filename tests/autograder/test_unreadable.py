@@ -1,4 +1,4 @@
-"""What the grader may not read is said, or passed over, and holds up nobody. Root reads all: an ordinary user runs this."""
+"""What the grader may not read is said or left out, and holds up nobody. Root reads all: an ordinary user runs this."""
 
 import os
 from pathlib import Path
