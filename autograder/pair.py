@@ -24,6 +24,8 @@ from autograder.watch import EVERY, Watch, own_mib
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 
+Told = tuple[dict[str, Any] | None, bool]  # what a judge tells of a cell, and whether that came in time
+
 
 class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
@@ -70,7 +72,7 @@ class Pair:
             process.end(group=not self._isolated)
         self._folder.cleanup()
 
-    def run(self, plan: Plan) -> Iterator[tuple[dict[str, Any] | None, bool]]:
+    def run(self, plan: Plan) -> Iterator[Told]:
         """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
         start = 0 if self._shown is None else plan.opening
         job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits, start)
@@ -97,7 +99,7 @@ class Pair:
         if None not in both:
             self.private_mib = round(sum(filter(None, both)), 1)
 
-    def _next(self, seconds: float) -> tuple[dict[str, Any] | None, bool]:
+    def _next(self, seconds: float) -> Told:
         """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""
         late = ((seconds, signal.SIGINT), (GRACE, signal.SIGKILL), (GRACE, None))
         for number, (wait, then) in enumerate(late):

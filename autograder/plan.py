@@ -43,6 +43,7 @@ class Plan:
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
     untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
+    as_released: bool = False  # all code is, so that nothing of this learner's runs
 
     @property
     def opening(self) -> int:

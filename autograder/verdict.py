@@ -45,6 +45,9 @@ STATES = {
     State.UNREADABLE: "the submitted notebook could not be read",
 }
 
+# A test that did not end by itself, or had nothing to run.
+CUT_SHORT = frozenset({State.TIMEOUT, State.MEMORY, State.CRASHED, State.UNREADABLE})
+
 # How an error that is no MemoryError says that there was no memory: the system's words, and torch's.
 NO_MEMORY = ("Cannot allocate memory", "can't allocate memory")
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.pool import Reports
-from autograder.verdict import State, Verdict
+from autograder.verdict import CUT_SHORT, State, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.patches import Patch
@@ -24,7 +24,6 @@ COLOURS = {
 }
 SHADES = {State.PASSED: "#2e7d32", State.PARTIAL: "#f0b429", State.FAILED: "#c62828", State.NOT_ATTEMPTED: "#cfd8dc"}
 OTHER_COLOUR, OTHER_SHADE = "magenta", "#7b1fa2"
-CUT_SHORT = {State.TIMEOUT, State.MEMORY, State.CRASHED, State.UNREADABLE}
 
 
 def verdicts(reports: Reports) -> list[Verdict]:
