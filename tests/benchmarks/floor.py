@@ -1,7 +1,8 @@
 """How long the cells of submissions take by themselves, in forks of one process that has their libraries.
 
-``python floor.py COURSE ASSIGNMENT`` prints the processor time of all submissions together, in seconds: no
-isolation, no second process, no gradebook. It is what a grader cannot go below.
+``python floor.py COURSE ASSIGNMENT`` prints the processor time of all submissions together, in seconds, and of those
+among them in which code was changed: no isolation, no second process, no gradebook. It is what a grader that runs each
+of them cannot go below.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main(course: Path, assignment: str) -> None:
         sys.path.insert(0, folder)
         shell = make_shell()
         gc.freeze()
-        total = 0.0
+        total = changed = 0.0
         for student in sorted((course / "submitted").iterdir()):
             todo = [
                 plan(notebook, read_notebook((student / assignment / f"{name}.ipynb").read_bytes(), name, 1000))
@@ -52,8 +53,10 @@ def main(course: Path, assignment: str) -> None:
             ]
             for one in todo:
                 cells = [step.judge if step.grade_id is not None else step.sandbox for step in one.steps]
-                total += _forked(shell, [cell for cell in cells if cell is not None])
-    print(json.dumps(total))
+                seconds = _forked(shell, [cell for cell in cells if cell is not None])
+                total += seconds
+                changed += 0.0 if one.as_released else seconds
+    print(json.dumps([total, changed]))
 
 
 def _forked(shell, cells: list[str]) -> float:  # type: ignore[no-untyped-def]
