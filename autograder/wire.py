@@ -276,12 +276,12 @@ class Reader:
         buffers: Sequence[memoryview],
         other: Callable[[str, list[Any]], Any],
         live: Callable[[int, Any], Any] = lambda number, container: container,
-        text: Callable[[str], None] = lambda text: None,
+        hear: Callable[[str | bytes], None] = lambda said: None,
     ) -> None:
         self._buffers = buffers
         self._other = other
         self._live = live
-        self._text = text
+        self._hear = hear
         self._memo: dict[int, Any] = {}
 
     def read(self, tree: Any) -> Any:
@@ -294,7 +294,7 @@ class Reader:
 
     def _read(self, tree: Any, depth: int) -> Any:
         if isinstance(tree, str):
-            self._text(tree)
+            self._hear(tree)
             return tree
         if tree is None or isinstance(tree, bool | int | float):
             return tree
@@ -315,10 +315,10 @@ class Reader:
                 return tuple(self._read(item, inner) for item in items)
             case "c", [str(real), str(imag)]:
                 return complex(float(real), float(imag))
-            case "b", [int(index)]:
-                return bytes(self._buffers[index])
-            case "ba", [int(index)]:
-                return bytearray(self._buffers[index])
+            case "b" | "ba", [int(index)]:
+                data = bytes(self._buffers[index])
+                self._hear(data)
+                return data if tag == "b" else bytearray(data)
             case "sl", [start, stop, step]:
                 return slice(self._read(start, inner), self._read(stop, inner), self._read(step, inner))
             case "ra", [int(start), int(stop), int(step)]:
@@ -430,7 +430,10 @@ class Reader:
         data = self._buffers[index]
         if kind.kind == "b":
             return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
-        return (np.frombuffer(data, dtype=kind) if data else np.empty(0, dtype=kind)).reshape(shape).copy()
+        array = (np.frombuffer(data, dtype=kind) if data else np.empty(0, dtype=kind)).reshape(shape).copy()
+        for said in array.ravel().tolist() if kind.kind in "SU" else ():
+            self._hear(said)
+        return array
 
 
 def _check_shape(shape: Any) -> None:

@@ -91,7 +91,9 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
     if name == "__annotations__" and type(found) is dict:
         return {key: LearnersText(kind) if type(kind) is str else kind for key, kind in found.items()}
-    return LearnersText(found) if name == "__doc__" and type(found) is str else found
+    if name == "__doc__":  # of which whoever wants examples makes a text, whatever it is
+        return LearnersText(found) if type(found) is str else None
+    return found
 
 
 class Remote:
@@ -353,7 +355,8 @@ class RemoteClass(ABCMeta):
         """The class that stands for one of the learner's."""
         text = None if doc is None else LearnersText(doc)
         made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": text, **body})
-        for own, value in (("_client", client), ("_number", number)):
+        # what stands here is never made by a call, so that no method of an abstract class can be missing
+        for own, value in (("_client", client), ("_number", number), ("__abstractmethods__", frozenset())):
             type.__setattr__(made, own, value)
         return made
 
@@ -361,7 +364,7 @@ class RemoteClass(ABCMeta):
         return cls._client.do("call", cls, args, kwargs)
 
     def __getattr__(cls, name: str) -> Any:
-        if name in ("_client", "_number"):
+        if name in ("_client", "_number") or name.startswith(_NOT_ASKED):  # numpy and torch ask the class
             raise AttributeError(name)
         found = attribute(cls._client, cls, name)
         return _fields(found) if name == "__dataclass_fields__" else found

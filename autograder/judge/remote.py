@@ -33,6 +33,7 @@ from autograder.ambient import Random, in_mode, mode
 from autograder.files import MOST_BYTES, Files
 from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
+from autograder.judge.heard import Heard
 from autograder.judge.objects import (
     AWAITED,
     LearnerError,
@@ -92,7 +93,7 @@ class Client:
     ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``renamed`` is
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
-    ``cells`` are the file names of the learner's cells that have run.
+    ``cells`` are the file names of the learner's cells that have run, ``heard`` what the learner's code has said.
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
 
@@ -108,7 +109,7 @@ class Client:
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
         self.cells: set[str] = set()
-        self.texts: set[str] = set()  # all that came from there
+        self.heard = Heard()
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
@@ -367,6 +368,7 @@ class Client:
     def _warn(self, warned: Any) -> None:
         """Warns here of what the learner's code has warned of: a test may be listening, or have made it an error."""
         for tree, text in warned if type(warned) is list else []:
+            self.heard.hear(str(text))
             found = self._stand_in(tree) or objects.library_warning(tree) or _error(tree)
             kind = found if found is not None and issubclass(found, Warning) else UserWarning
             warnings.warn_explicit(str(text), kind, "<the learner's code>", 1, registry={})
@@ -386,6 +388,8 @@ class Client:
             raised = _builtin(said) if tree is None else self._learners(tree, said) or _builtin(said)
             for line in said["lines"]:
                 raised.add_note(str(line))
+            for text in (*said["args"], said["text"], *said["lines"]):
+                self.heard.hear(str(text))
             if cause is not None and depth < 5:
                 raised.__cause__ = self._raised(cause, depth + 1)
         except (AttributeError, TypeError, KeyError) as broken:
@@ -549,13 +553,13 @@ class Client:
                 return self._error_object(fields[0])
             raise WireError(f"There is nothing of the kind {tag!r}.")
 
-        reader = Reader(buffers, other, self._keep_in_step, self.texts.add)
+        reader = Reader(buffers, other, self._keep_in_step, self.heard.hear)
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
             if self._draws_along:
                 self._random.draw(message.get("moved") or [])
-            _print(message.get("printed") or [])
+            self._print(message.get("printed") or [])
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:
                 _restore(containers[index], items, reader)
@@ -578,11 +582,20 @@ class Client:
             self.renamed(changed)
         return message, value
 
+    def _print(self, printed: Any) -> None:
+        """Prints here what the learner's code has printed there: a test may be listening."""
+        for name, text in printed:
+            if type(text) is str:
+                self.heard.hear(text)
+                (sys.stderr if name == "stderr" else sys.stdout).write(text)
+
     def _take_files(self, changed: Any, buffers: Buffers) -> None:
         names = self.files.names() if self.files is not None else []
         for index, content in changed:  # the sandbox says which of the names it was given, and not what they are
             if self.files is not None and (content is None or len(buffers[content]) <= MOST_BYTES):
-                self.files.take(names[index], None if content is None else bytes(buffers[content]))
+                written = None if content is None else bytes(buffers[content])
+                self.heard.hear(written or b"")
+                self.files.take(names[index], written)
 
     def _keep_in_step(self, number: int, new: Any) -> Any:
         """The container here that is kept in step with one there; what it holds is filled in next."""
@@ -653,13 +666,6 @@ def _bound(said: Any, wanted: Sequence[str]) -> dict[str, Any]:
 
 def _buffer(content: bytes | None, writer: Writer) -> int | None:
     return None if content is None else writer.buffer(content)
-
-
-def _print(printed: Any) -> None:
-    """Prints here what the learner's code has printed there: a test may be listening."""
-    for name, text in printed:
-        if type(text) is str:
-            (sys.stderr if name == "stderr" else sys.stdout).write(text)
 
 
 def _is_named(kind: type) -> bool:
@@ -747,6 +753,9 @@ class _Pickler(cloudpickle.Pickler):
         return super().reducer_override(value)
 
     def persistent_id(self, value: Any) -> Any:
+        if type(value) is str:
+            self._client.heard.say(value)
+            return None
         return self._client.refer(value, self._containers)
 
 

@@ -118,6 +118,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
+    client.heard.written = lambda: (step.judge for step in job.plan.steps if step.judge is not None)
     texts.run_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew
@@ -153,6 +154,7 @@ def _run_there(client: Client, names: Names, step: Step) -> list[Any]:
     """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
     if client.lost or step.sandbox is None:
         return []
+    client.begin()
     try:
         return client.run(step.sandbox, here_too=step.sandbox == step.judge, wanted=names.wanted())
     except (Exception, LearnerExit) as error:

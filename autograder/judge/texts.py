@@ -18,12 +18,12 @@ from autograder.judge.remote import Client
 def run_there(client: Client, namespace: dict[str, Any]) -> None:
     """From now on, examples of docstrings, annotations, and what the learner's code gave as text run in the sandbox.
 
-    A text that a test makes of others is the test's own, and so is what a library runs.
+    What a library runs is the test's own.
     """
     run = doctest.DocTestRunner.run
 
     def run_examples(self: doctest.DocTestRunner, test: doctest.DocTest, *args: Any, **options: Any) -> Any:
-        if type(test.docstring) is not LearnersText:
+        if type(test.docstring) is not LearnersText and not client.heard.is_in(test.docstring or ""):
             return run(self, test, *args, **options)
         number = itertools.count()
         ways = {  # in the place of the builtins, for doctest alone
@@ -37,26 +37,34 @@ def run_there(client: Client, namespace: dict[str, Any]) -> None:
             for name in ways:
                 del vars(doctest)[name]
 
+    def theirs(source: Any) -> str | None:
+        """A text that came from the sandbox, or has in it what came from there; None for another, and for code."""
+        if type(source) is LearnersText:
+            return str(source)
+        if isinstance(source, bytes | bytearray | memoryview):
+            source = bytes(source).decode("utf-8", "replace")
+        return str(source) if isinstance(source, str) and client.heard.is_in(source) else None
+
     def annotation(source: Any, names: Any = None, local: Any = None, /) -> Any:
-        return client.evaluate(source) if type(source) is LearnersText else eval(source, names, local)
+        return eval(source, names, local) if (text := theirs(source)) is None else client.evaluate(text)
 
     def compiled(source: Any, *options: Any, **more: Any) -> Any:
         code = compile(source, *options, **more)
-        return source if isinstance(code, types.CodeType) and _is_theirs(client, source) else code
+        return source if isinstance(code, types.CodeType) and theirs(source) is not None else code
 
     def evaluate(source: Any, names: Any = None, local: Any = None, /) -> Any:
         around = sys._getframe(1)
-        if _is_theirs(client, source):
-            return client.evaluate(str(source), names, _bound(client, source, around) if names is None else local)
+        if (text := theirs(source)) is not None:
+            return client.evaluate(text, names, _bound(client, text, around) if names is None else local)
         if names is None:
             names, local = around.f_globals, around.f_locals if local is None else local
         return eval(source, names, local)
 
     def execute(source: Any, names: Any = None, local: Any = None, /) -> None:
         around = sys._getframe(1)
-        if _is_theirs(client, source):
-            inner = _bound(client, source, around) if names is None else local
-            bound = client.execute(str(source), names, inner)
+        if (text := theirs(source)) is not None:
+            inner = _bound(client, text, around) if names is None else local
+            bound = client.execute(text, names, inner)
             if names is None and inner is None:
                 around.f_globals.update(bound)
             return
@@ -68,13 +76,6 @@ def run_there(client: Client, namespace: dict[str, Any]) -> None:
     vars(typing).update(compile=compiled, eval=annotation)
     vars(inspect).update(eval=annotation)
     namespace.update(compile=compiled, eval=evaluate, exec=execute)
-
-
-def _is_theirs(client: Client, source: Any) -> bool:
-    """Whether a text came from the sandbox, and does not stand in the test's own code too."""
-    if type(source) is LearnersText:
-        return True
-    return type(source) is str and source in client.texts and source not in sys._getframe(2).f_code.co_consts
 
 
 def _bound(client: Client, source: str, around: types.FrameType) -> dict[str, Any] | None:
