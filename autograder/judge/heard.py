@@ -10,24 +10,12 @@ from typing import Any
 
 # Without any of these a text is names, numbers and operators, and does no more than these do.
 _CODE = re.compile(r"[(\[{@.:=\\]|\b(?:del|from|import)\b")
-MOST = (
-    2**23
-)  # characters that are kept; where more were said, every text counts as theirs that the test has not written
-
+MOST = 2**23  # characters that are kept; where more were said, all counts as theirs that the test has not written
 SHORTEST = 4  # characters of a line or word that tell where it came from
 
-_HARMLESS = (
-    ast.Expression,
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.BoolOp,
-    ast.Compare,
-    ast.IfExp,
-    ast.Constant,
-    ast.Name,
-    ast.Load,
-)
-_HARMLESS += (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_HARMLESS: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp)
+_HARMLESS += (ast.Constant, ast.Name, ast.Load, ast.Tuple, ast.List, ast.Set, ast.Dict)
+_HARMLESS += (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
 
 class Heard:
