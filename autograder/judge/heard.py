@@ -26,6 +26,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.written: Callable[[], Iterable[str]] = tuple
+        self.at_pickles: Callable[[], object] | None = None  # called once, when something comes that could be a pickle
         self._said: set[str] = set()
         self._texts: set[str] = set()
         self._bytes: set[bytes] = set()
@@ -40,9 +41,17 @@ class Heard:
         """A text, or bytes, came from there."""
         if isinstance(said, bytes):
             self._keep(self._bytes, said)
+            if said[-1:] == b"." or said[:1] == b"\x80":
+                self.expect_pickles()
             said = said.decode("utf-8", "replace")
         if said not in self._said and _CODE.search(said):
             self._keep(self._texts, said)
+
+    def expect_pickles(self) -> None:
+        """Something came that could hold a pickle."""
+        if self.at_pickles is not None:
+            tell, self.at_pickles = self.at_pickles, None
+            tell()
 
     def _keep(self, kept: set[Any], said: Any) -> None:
         if said not in kept and self._size <= MOST:
@@ -51,8 +60,10 @@ class Heard:
                 kept.add(said)
 
     def gave(self, data: bytes) -> bool:
-        """Whether the learner's code gave these very bytes."""
-        return data in self._bytes
+        """Whether the learner's code gave these bytes, or some of them, or more."""
+        if self._size > MOST or data in self._bytes:
+            return True
+        return any(data in said or (len(said) >= SHORTEST and said in data) for said in self._bytes if data)
 
     def is_in(self, text: str) -> bool:
         """Whether a text has something of theirs in it, or is a part of that, and could do harm."""

@@ -23,6 +23,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -30,7 +31,7 @@ import numpy as np
 
 from autograder import tabular
 from autograder.ambient import Random, in_mode, mode
-from autograder.files import MOST_BYTES, Files
+from autograder.files import DATA, MOST_BYTES, Files
 from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.heard import Heard
@@ -180,6 +181,13 @@ class Client:
         """Runs a text there: in these names, or the notebook's. Of the latter it gives those that are bound anew."""
         said = self._ask("exec", (source, names, local))
         return said if type(said) is dict and all(type(name) is str for name in said) else {}
+
+    def unpickle(self, data: bytes) -> tuple[Any, int]:
+        """What bytes that begin with a pickle give there, and how many of them it is."""
+        said = self._ask("do", ("unpickle", data))
+        if type(said) is not tuple or len(said) != 2 or type(said[1]) is not int or not 0 <= said[1] <= len(data):
+            raise WireError("The sandbox said of a pickle what cannot be read.")
+        return said[0], said[1]
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
@@ -595,6 +603,8 @@ class Client:
             if self.files is not None and (content is None or len(buffers[content]) <= MOST_BYTES):
                 written = None if content is None else bytes(buffers[content])
                 self.heard.hear(written or b"")
+                if Path(names[index]).suffix.lower() not in DATA:
+                    self.heard.expect_pickles()
                 self.files.take(names[index], written)
 
     def _keep_in_step(self, number: int, new: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 from autograder import hidden
 from autograder.files import Files
 from autograder.frames import Channel, Closed
-from autograder.judge import texts
+from autograder.judge import pickles, texts
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.outputs import safe
@@ -120,6 +120,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     client.files = Files(Path(job.folder))
     client.heard.written = lambda: (step.judge for step in job.plan.steps if step.judge is not None)
     texts.run_there(client, shell.user_ns)
+    pickles.load_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew
     most = job.limits.output_kib * 1024

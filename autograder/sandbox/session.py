@@ -57,6 +57,12 @@ def _listed(value: Any) -> tuple[bool, list[Any]] | None:
     return not isinstance(value, collections.abc.Mapping), list(itertools.islice(value, len(value)))
 
 
+def _unpickled(data: bytes) -> tuple[Any, int]:
+    """What bytes that begin with a pickle give, and how many of them it is."""
+    stream = io.BytesIO(data)
+    return pickle.load(stream), stream.tell()
+
+
 def _exit(manager: Any, error: BaseException | None) -> Any:
     return type(manager).__exit__(manager, error and type(error), error, None)
 
@@ -116,6 +122,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     **{f.__name__: f for f in (getattr, setattr, delattr, iter, next, len, str, repr, format, hash, bool, dir)},
     "call": _called,
     "reversed": reversed,
+    "unpickle": _unpickled,
     "listed": _listed,
     "defined": lambda kind: list(vars(kind)),
     "inherited": _inherited,
