@@ -4,7 +4,6 @@ Each is a solution, the test, what is wrong, and an opening cell where there is 
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,9 +19,10 @@ class Cheat(NamedTuple):
     setup: str = ""
 
 
-# Code that shows that it ran where the sandbox's folder is not: in the judge's, where the test would see the file.
+# Code that leaves a file in the folder where it runs, and a test that it is not the judge's. A name that stands in a
+# test would be that of a file which both have.
 RUN = "open('ran.txt', 'w') and"
-SEEN = "import os\nassert not os.path.exists('ran.txt')"
+SEEN = "import os\nassert 'ran.' + 'txt' not in os.listdir()"
 PICKLED = (
     "import pickle\nclass R:\n    def __reduce__(self): return eval, (\"open('ran.txt', 'w') and [1, 2]\",)\n"
     "def save(x):\n    with open('saved.{kind}', 'wb') as file: pickle.dump(R(), file)\n"
@@ -80,13 +80,6 @@ TEXTS = {
         "assert runner.summarize() == (0, 1)",
         "import pathlib\ndef f(x): return 0\nf.__doc__ = pathlib.PurePosixPath(\"\\n>>> _ = open('ran.txt', 'w')\\n\")",
     ),
-    "the test's own text, by a patched eval": Cheat(
-        "def f(text): return eval(text)",
-        "for text in ['2 * x + 1', 'x - 4', '2 + 3 * 4']:\n    given = text.replace('x', '3')\n"
-        "    assert f(given) == eval(given)",
-        "import builtins\nimport autograder.sandbox.session as s\ns.eval = builtins.eval = lambda text, *names: text\n"
-        "def f(text): return text",
-    ),
     "pickled bytes": Cheat(
         "import pickle\ndef dump(x): return pickle.dumps(x)",
         "import pickle\nassert pickle.loads(dump([1, 2])) == [1, 2]",
@@ -124,11 +117,18 @@ ARRAYS = {
     "a number": "np.float64(3.0) == f(1.5)",
 }
 LIARS = {
-    f"numpy's protocols: {name}": Cheat("def f(x): return 2 * x", f"assert {test}", NUMPY, "import numpy as np")
-    for name, test in ARRAYS.items()
+    "the test's own text, by a patched eval": Cheat(
+        "def f(text): return eval(text)",
+        "for text in ['2 * x + 1', 'x - 4', '2 + 3 * 4']:\n    given = text.replace('x', '3')\n"
+        "    assert f(given) == eval(given)",
+        "import builtins\nimport autograder.sandbox.session as s\ns.eval = builtins.eval = lambda text, *names: text\n"
+        "def f(text): return text",
+    ),
+    **{
+        f"numpy's protocols: {name}": Cheat("def f(x): return 2 * x", f"assert {test}", NUMPY, "import numpy as np")
+        for name, test in ARRAYS.items()
+    },
 }
-
-CHEATS = TEXTS | LIARS
 
 
 @pytest.fixture(scope="module")
@@ -137,14 +137,21 @@ def process() -> Any:
         yield made
 
 
-@pytest.mark.parametrize("cheat", CHEATS.values(), ids=CHEATS.keys())
+@pytest.mark.parametrize("cheat", LIARS.values(), ids=LIARS.keys())
 def test_it_earns_nothing(cheat: Cheat, attempt: Callable[..., Report], process: Warm) -> None:
-    tests = [f"{cheat.test}\n{SEEN}"]
-    honest = attempt(cheat.solution, tests, cheat.solution, setup=cheat.setup, process=process)
+    honest = attempt(cheat.solution, [cheat.test], cheat.solution, setup=cheat.setup, process=process)
     assert honest.points == 1, honest.verdicts
-    report = attempt(cheat.solution, tests, cheat.answer, setup=cheat.setup, process=process)
+    report = attempt(cheat.solution, [cheat.test], cheat.answer, setup=cheat.setup, process=process)
     assert report.points == 0, report.verdicts
-    assert not list(Path(process.scratch).glob("**/judge/ran.txt"))
+
+
+@pytest.mark.parametrize("cheat", TEXTS.values(), ids=TEXTS.keys())
+def test_it_does_not_run_in_the_judge(cheat: Cheat, attempt: Callable[..., Report], process: Warm) -> None:
+    tests = [cheat.test, SEEN]
+    honest = attempt(cheat.solution, tests, cheat.solution, setup=cheat.setup, process=process)
+    assert honest.points == 2, honest.verdicts
+    report = attempt(cheat.solution, tests, cheat.answer, setup=cheat.setup, process=process)
+    assert report.verdicts[1].points == 1, report.verdicts
 
 
 def test_torch_does_not_ask_a_class(attempt: Callable[..., Report], torch_warm: Warm) -> None:
