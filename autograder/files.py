@@ -23,6 +23,12 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[str, tuple[int, int, int] | None] = {}
+        self._kept: dict[str, tuple[int, int, int] | None] = {}
+
+    def keep(self, but: frozenset[str]) -> None:
+        """What lies in the folder stays as it is, whatever the learner's code writes, until a test has changed it."""
+        there = (str(path.relative_to(self._folder)) for path in self._folder.rglob("*"))
+        self._kept = {name: _state(self._folder / name) for name in there if name not in but}
 
     def watch(self, names: Iterable[str]) -> None:
         """These are named now; what is known of the others is forgotten."""
@@ -55,7 +61,8 @@ class Files:
 
     def take(self, name: str, content: bytes | None) -> None:
         """Makes a named file here what a learner's code has made of it there, unless it is code."""
-        if Path(name).suffix.lower() not in CODE:
+        kept = self._kept.get(name)
+        if Path(name).suffix.lower() not in CODE and (kept is None or kept != _state(self._folder / name)):
             self.apply(name, content)
 
 

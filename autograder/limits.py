@@ -30,7 +30,9 @@ class Limits:
     scratch_files: float = _limit(10_000, "number of files and folders in the scratch folder")
     notebook_mib: float = _limit(20, "size of a submitted notebook")
     notebook_cells: float = _limit(10_000, "cells of a submitted notebook")
-    output_kib: float = _limit(1024, "text that one cell may show; the rest is cut")
+    output_kib: float = _limit(
+        1024, "text that one cell may show, and a sixteenth of what a notebook may; the rest is cut"
+    )
 
 
 def table() -> list[tuple[str, float, str]]:

@@ -17,6 +17,12 @@ from autograder.operators import ORDER
 
 MOST_FILES = 40
 _FILE = re.compile(r"[\w\-. /]{1,120}")
+# Methods that change what they give something of.
+_TAKING = frozenset({"fit", "fit_transform", "partial_fit", "pop", "popitem", "popleft", "setdefault"})
+# What code that writes a file looks like.
+_WRITING = re.compile(
+    r"""open\([^)]*["'][rbt]*[wax+]|\.to_\w+\(|\.save|savefig|\bdump\(|write|unlink|remove|rename|%%"""
+)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -25,7 +31,9 @@ class Names:
     """Of one cell: global names that it reads or deletes, that it binds, and the statements that import.
 
     ``operators``: of the classes that it defines, by their names in Python's operator module. ``files``: the texts
-    in it that could be names of files in its folder. ``changed``: attributes that it may change, as paths:
+    in it that could be names of files in its folder, ``writes``: whether it looks as if it wrote some. ``filled``:
+    names whose object it changes in place. ``swallows``: whether a context manager in it may end an error.
+    ``changed``: attributes that it may change, as paths:
     ``np.random.seed = f`` gives (np, random, seed). What a text names, as in ``patch("os.getcwd")``, has "" first,
     then the module and the name.
     """
@@ -36,6 +44,9 @@ class Names:
     imports: tuple[str, ...] = ()
     operators: frozenset[str] = frozenset()
     files: tuple[str, ...] = ()
+    writes: bool = False
+    filled: frozenset[str] = frozenset()
+    swallows: bool = False
     changed: tuple[tuple[str, ...], ...] = ()
 
 
@@ -65,6 +76,9 @@ def of_cell(text: str) -> Names:
         imports=imports,
         operators=frozenset(_operators(tree)),
         files=tuple(dict.fromkeys(filter(_is_file, _texts(tree))))[:MOST_FILES],
+        writes=_WRITING.search(code) is not None,
+        filled=frozenset(_filled(tree)) & read,
+        swallows=any(map(_swallows, ast.walk(tree))),
         changed=tuple(dict.fromkeys(_changed(tree))),
     )
 
@@ -86,6 +100,40 @@ def _touched(tree: ast.AST) -> Iterator[str]:
         module, name, *_ = text.split(".")
         if module == "__main__":  # as in patch("__main__.roll")
             yield name
+
+
+def _filled(tree: ast.AST) -> Iterator[str]:
+    """Names whose object is changed: by an item or attribute that is set, or a method that is called for its effect."""
+    for node in ast.walk(tree):
+        places: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            places = [place for place in node.targets if isinstance(place, ast.Subscript | ast.Attribute)]
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign) and isinstance(node.target, ast.Subscript | ast.Attribute):
+            places = [node.target]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            places = [node.value.func] if isinstance(node.value.func, ast.Attribute) else []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TAKING:
+            places = [node.func]
+        for place in places:
+            while isinstance(place, ast.Subscript | ast.Attribute):
+                place = place.value
+            if isinstance(place, ast.Name):
+                yield place.id
+
+
+def _swallows(node: ast.AST) -> bool:
+    """Whether this is something by which an error may end in a ``with`` statement."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        inside = list(ast.walk(node))
+        if node.name in ("__exit__", "__aexit__"):
+            given = [one.value for one in inside if isinstance(one, ast.Return)]
+            return any(not (v is None or (isinstance(v, ast.Constant) and not v.value)) for v in given)
+        if any("contextmanager" in ast.unparse(one) for one in node.decorator_list):
+            handlers = [one for one in inside if isinstance(one, ast.ExceptHandler)]
+            return any(not any(isinstance(one, ast.Raise) for one in ast.walk(handler)) for handler in handlers)
+    return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node).endswith(
+        ("suppress", "ExitStack", "raises")
+    )
 
 
 def _import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

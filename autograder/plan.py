@@ -29,8 +29,9 @@ class Plan:
     ``wanted``: names that judge cells read and the learner may define; ``learners``: names that belong to the
     learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
     which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
-    code too; ``operators``: those that the reference solution's classes define; ``unattempted``: test cells whose
-    answer is the stub.
+    code too; ``written``: files that the reference solution writes, by their names; ``swallows``: whether it may end
+    an error in a ``with`` statement; ``operators``: those that the reference solution's classes define;
+    ``unattempted``: test cells whose answer is the stub.
     """
 
     steps: list[Step]
@@ -38,6 +39,8 @@ class Plan:
     learners: list[str]
     instructors: frozenset[str]
     watched: list[str]
+    written: frozenset[str] = frozenset()
+    swallows: bool = False
     operators: frozenset[str] = frozenset()
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import base64
 import re
+import subprocess
 import sys
 import traceback
 import types
@@ -117,6 +118,13 @@ class Shell(InteractiveShell):
 
     def showsyntaxerror(self, filename: Any = None, running_compiled_code: bool = False) -> None:
         self.showtraceback()
+
+    def system(self, cmd: str) -> None:
+        """Runs a line behind ``!``: IPython's own way wants a terminal, which shut-in code has not."""
+        done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdin=subprocess.DEVNULL, capture_output=True)
+        print(done.stdout.decode(errors="replace"), end="")
+        print(done.stderr.decode(errors="replace"), end="", file=sys.stderr)
+        self.user_ns["_exit_code"] = done.returncode
 
     def run(self, source: str) -> CellRun:
         """Runs a cell to its end, whatever it raises."""

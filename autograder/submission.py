@@ -182,6 +182,9 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
     given = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and not _is_test(c)]
     solved = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and utils.is_solution(c)]
     learners = frozenset().union(*(n.bound - n.imported for n in solved))
+    # what an instructor's cell makes for the learner to fill is theirs from then on
+    made = frozenset().union(*(n.bound - n.imported for n in given))
+    learners |= made & frozenset().union(*(n.filled for n in solved))
     wanted = frozenset().union(*(n.read for n in judged))
     return Plan(
         steps,
@@ -189,6 +192,8 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         learners=sorted(learners),
         instructors=frozenset().union(*(n.bound for n in judged)),
         watched=sorted(learners.union(*(n.read for n in given))),
+        written=frozenset().union(*(n.files for n in solved if n.writes)),
+        swallows=any(n.swallows for n in solved),
         operators=frozenset().union(*(n.operators for n in solved)),
         unattempted=frozenset(unattempted),
         manual=tuple(manual),

@@ -131,7 +131,11 @@ def _said(run: CellRun) -> dict[str, Any] | None:
 
 def _of_error(error: BaseException) -> tuple[State, str]:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if type(error).__name__ in ("LearnerError", "LearnerExit"):  # their text starts with the class that was raised
+    if type(error).__name__ in (
+        "LearnerError",
+        "LearnerExit",
+        "LearnerSystemExit",
+    ):  # their text starts with the class that was raised
         return State.ERROR, str(error)
     if isinstance(error, AssertionError):
         return State.FAILED, str(error) or "A test found a wrong answer."

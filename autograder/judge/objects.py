@@ -79,7 +79,11 @@ class LearnerError(Exception):
 
 
 class LearnerExit(BaseException):
-    """The learner's code raised SystemExit, KeyboardInterrupt or the like: not an ``Exception`` here either."""
+    """The learner's code raised KeyboardInterrupt or the like: not an ``Exception`` here either."""
+
+
+class LearnerSystemExit(LearnerExit, SystemExit):
+    """The learner's code raised SystemExit: a test may expect it, and its ``code``."""
 
 
 def attribute(client: Client, holder: Any, name: str) -> Any:
@@ -220,7 +224,7 @@ class Remote:
         return self._client.do("enter", self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._client.do("exit", self, _told(error))) and _may_be_swallowed(error)
+        return bool(self._client.do("exit", self, _told(error))) and _may_be_swallowed(self._client, error)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._client.do("aiter", self)
@@ -232,7 +236,7 @@ class Remote:
         return self._client.do("aenter", self)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._client.do("aexit", self, _told(error))) and _may_be_swallowed(error)
+        return bool(self._client.do("aexit", self, _told(error))) and _may_be_swallowed(self._client, error)
 
     def __copy__(self) -> Any:
         return self._client.do("copy", self)
@@ -246,9 +250,12 @@ def _told(error: BaseException | None) -> BaseException | None:
     return AssertionError() if isinstance(error, AssertionError) else error
 
 
-def _may_be_swallowed(error: BaseException | None) -> bool:
-    """Whether a learner's context manager may end an error: none of an assertion, or that came of learner's code."""
-    if isinstance(error, AssertionError) or not isinstance(error, Exception):
+def _may_be_swallowed(client: Client, error: BaseException | None) -> bool:
+    """Whether a learner's context manager may end an error: none of an assertion, or that came of learner's code.
+
+    And none where the reference solution ends none: it may come of what the learner's code has given.
+    """
+    if not client.swallows or isinstance(error, AssertionError) or not isinstance(error, Exception):
         return False
     came_by = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
     return not any(name.startswith("autograder.judge.") for name in came_by)

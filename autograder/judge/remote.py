@@ -39,6 +39,7 @@ from autograder.judge.objects import (
     AWAITED,
     LearnerError,
     LearnerExit,
+    LearnerSystemExit,
     Remote,
     RemoteAwaitable,
     RemoteClass,
@@ -62,6 +63,7 @@ _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, ty
 _DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
 _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
 _DATA["builtins:NoneType"] = type(None)
+_DATA_KINDS = frozenset({bool, int, float, str})
 
 
 def _items(own: Any) -> Any:
@@ -95,6 +97,8 @@ class Client:
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
     ``cells`` are the file names of the learner's cells that have run, ``heard`` what the learner's code has said.
+    ``swallows`` says whether a learner's context manager may end an error, as the reference solution's may;
+    ``tests_own`` are names that test cells alone bind: nothing of the learner's is an instance of what they stand for.
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
 
@@ -104,6 +108,8 @@ class Client:
         self.operators = operators
         self.before_asking: Callable[[], None] = lambda: None
         self.renamed: Callable[[dict[str, Any]], None] = lambda changed: None
+        self.swallows = False
+        self.tests_own: frozenset[str] = frozenset()
         self.patches = Patches()
         self.files: Files | None = None
         self._channel = channel
@@ -189,9 +195,9 @@ class Client:
             raise WireError("The sandbox said of a pickle what cannot be read.")
         return said[0], said[1]
 
-    def names(self, wanted: list[str]) -> dict[str, Any]:
+    def names(self, wanted: list[str], *, anew: bool = False) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
-        if self._names is None or self._names[0] != wanted:
+        if anew or self._names is None or self._names[0] != wanted:
             said = self._ask("names", wanted)
             self._names = wanted, _bound(said, wanted)
         return dict(self._names[1])
@@ -417,6 +423,8 @@ class Client:
             return None
         if isinstance(error, RemoteError):
             vars(error).update(held=self._remote(said["number"], "builtins:object"), text=str(said["text"]))
+        else:  # an instructor's, which is here with what it says of itself in plain values
+            vars(error).update({n: v for n, v in said["state"].items() if v is None or type(v) in _DATA_KINDS})
         return error
 
     def _error_object(self, said: Any) -> BaseException:
@@ -437,7 +445,7 @@ class Client:
             return self._shipped_one(tree)
         number, name, doc, bases, fields = tree
         if number not in self._classes:
-            here = vars(sys.modules["__main__"]).get(name)
+            here = vars(sys.modules["__main__"]).get(name) if name not in self.tests_own else None
             instructors = here if isinstance(here, type) and here.__module__ == "__main__" else None
             known = None if instructors is None else named_fields(instructors)
             if instructors is not None and (
@@ -926,7 +934,11 @@ def _builtin(said: dict[str, Any]) -> BaseException:
     classes, name, args = [str(c) for c in said["classes"]], str(said["name"]), _arguments(said)
     text = f"{name}: {', '.join(map(str, args))}" if args else name
     if classes and "Exception" not in classes:
-        return LearnerExit(text)
+        if "SystemExit" not in classes:
+            return LearnerExit(text)
+        left = LearnerSystemExit(text)
+        left.code = args[0] if args else None
+        return left
     for one in classes:
         kind = getattr(builtins, one, None)
         if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:

@@ -7,9 +7,11 @@ as it is done. Only this process sees hidden tests.
 from __future__ import annotations
 
 import builtins
+import copy
+import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +44,7 @@ class Job:
     start: int = 0
 
 
+MOST_CELLS = 16  # that may show as much as a cell may: a whole notebook shows no more
 HIDDEN = "A hidden test failed."
 
 _ABSENT = object()
@@ -57,21 +60,25 @@ class Names:
         self.learners = frozenset(plan.learners)
         self._learners: dict[str, Any] = {}  # names that are bound here to what the learner defined
         self._seen: dict[str, Any] = {}
+        self._filled: dict[str, Any] = {}  # containers of the instructor's, as the learner's code has them
 
-    def bring(self) -> None:
-        """Binds here the names that only the learner defines.
+    def bring(self, filled: Iterable[str] = (), *, anew: bool = False) -> None:
+        """Binds here the names that only the learner defines, and takes over files, where they are asked for ``anew``.
 
-        A name that an instructor's cell binds stays the instructor's, whatever the learner does with it, unless
-        the reference solution defines it too.
+        Of the ``filled`` names a test may change in place what an instructor's cell made. A name that an instructor's
+        cell binds stays the instructor's, whatever the learner does with it, unless the reference solution defines or
+        fills it too.
         """
         own = self.wanted()
-        found = self._client.names(own) if own else {}
+        found = self._client.names(own, anew=anew) if own or anew else {}
         for name in self._learners.keys() - found.keys():
             if self._here.get(name) is self._learners[name]:
                 del self._here[name]
         self._here.update(found)
         self._learners = found
         self._seen = {n: self._here.get(n, _ABSENT) for n in {*self._plan.watched, *self._learners}}
+        given = {n: self._here[n] for n in filled if n in self._here and n not in self._learners}
+        self._filled = {n: copy.copy(value) for n, value in given.items() if type(value) in (dict, list, set)}
 
     def wanted(self) -> list[str]:
         """The names that the learner may define and a test reads."""
@@ -93,6 +100,10 @@ class Names:
         changed = {
             n: self._here.get(n, _ABSENT) for n, old in self._seen.items() if self._here.get(n, _ABSENT) is not old
         }
+        for name, before in self._filled.items():
+            now = self._here.get(name)
+            if type(now) is type(before) and _items(now) != _items(before):
+                changed[name], self._filled[name] = now, copy.copy(now)
         if not changed:
             return
         self._seen.update(changed)
@@ -100,6 +111,12 @@ class Names:
             self._client.unbind(gone)
         if new := {name: value for name, value in changed.items() if value is not _ABSENT}:
             self._client.bind(new)
+
+
+def _items(container: Any) -> list[int]:
+    """What a container holds, by identity."""
+    pairs = [*container, *container.values()] if type(container) is dict else container
+    return [id(item) for item in pairs]
 
 
 def main(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[str], None]) -> None:
@@ -118,17 +135,21 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     shell.muted = lambda: hidden.running(job.plan.delimiters)
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
     client.files = Files(Path(job.folder))
+    client.files.keep(job.plan.written)
+    client.swallows = job.plan.swallows
+    client.tests_own = _bound(job.plan, tests=True) - _bound(job.plan, tests=False)
     client.heard.written = lambda: (step.judge for step in job.plan.steps if step.judge is not None)
     texts.run_there(client, shell.user_ns)
     pickles.load_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew
-    most = job.limits.output_kib * 1024
+    left = job.limits.output_kib * 1024 * MOST_CELLS
     for index, step in enumerate(job.plan.steps):
         if index < job.start:
             client.ran(step.sandbox or "")
             continue
         verdict, outputs = None, []
+        most = int(max(min(job.limits.output_kib * 1024, left), 1024))
         if step.sandbox is not None and step.grade_id is not None:
             run = _run_beside(client, step.sandbox)
             outputs = safe(run.outputs, trusted=False, most=most)
@@ -146,9 +167,16 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
                 if secret and verdict.state is not State.NOT_ATTEMPTED:
                     own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
                     verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
+        left -= len(json.dumps(outputs)) if outputs else 0
         control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
     with suppress(Closed):  # what is known of this process can be looked at until it is ended
         control.receive()
+
+
+def _bound(plan: Plan, *, tests: bool) -> frozenset[str]:
+    """The names that test cells bind, or the other cells that a judge runs."""
+    found = (step.uses.bound for step in plan.steps if step.judge is not None and (step.grade_id is not None) is tests)
+    return frozenset().union(*found)
 
 
 def _run_there(client: Client, names: Names, step: Step) -> list[Any]:
@@ -176,14 +204,14 @@ def _run_here(shell: Shell, client: Client, names: Names, step: Step) -> CellRun
     client.unanswered = client.lost is not None and not names.learners.isdisjoint(step.uses.read)
     if not client.lost:
         client.begin()
+        if client.files is not None:
+            client.files.watch(step.uses.files)
         try:
-            names.bring()
+            names.bring(step.uses.filled, anew=bool(step.uses.files))
         except (Exception, LearnerExit) as error:
             return CellRun(error=error)
     client.before_asking = names.send if is_test else lambda: None
     client.patches.watch(step.uses.changed, shell.user_ns)
-    if client.files is not None:
-        client.files.watch(step.uses.files)
     run = shell.run(step.judge or "")
     client.before_asking = lambda: None
     if is_test and not client.lost:

@@ -149,6 +149,7 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
 NOTHING_RUNS = frozenset({"names", "bind", "unbind"})  # questions whose answers run no learner's code
 CELLS = frozenset({"run", "test"})  # questions that run a cell, which shows itself what it warns of
 
+_SCALARS = {type(None), bool, int, float, str}
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
 
@@ -505,7 +506,8 @@ class Session:
         try:
             said = describe_error(error)
             if said["classes"][:1] != [type(error).__name__] or type(error).__module__ != "builtins":
-                said |= {"class": self._class(type(error)), "number": self._number(error)}
+                own = {name: value for name, value in vars(error).items() if type(value) in _SCALARS}
+                said |= {"class": self._class(type(error)), "number": self._number(error), "state": own}
             if error.__cause__ is not None and error.__cause__ is not error:
                 said["cause"] = self.describe(error.__cause__)
             return said

@@ -905,6 +905,66 @@ CASES = [
         ),
     ),
     Case(
+        "what an instructor's cell makes, and the learner's fills",
+        "df['b'] = df['a'] * 2\ndef buy(item): cart.append(item)\ndef take(): return stock.pop()\n"
+        "def total(item): return PRICES[item]\nA[0, :] = 5\ndef name(key, value): shop[key] = value\n"
+        "class Line: pass\nline.end = 3",
+        (
+            "assert df['b'].tolist() == [2, 4] and list(df.columns) == ['a', 'b']",
+            "buy('pear')\nassert cart == ['pear']\ncart.append('fig')\nbuy('plum')\nassert cart == ['pear', 'fig', 'plum']",
+            "assert take() == 2 and stock == [1]",
+            "PRICES['apple'] = 5.0\nassert total('apple') == 5.0",
+            "assert total('pear') == 2.0\nPRICES.update(pear=3.0)\nassert total('pear') == 3.0\ndel PRICES['pear']\n"
+            "try:\n    total('pear')\nexcept KeyError:\n    pass\nelse:\n    raise AssertionError",
+            "assert A.tolist() == [[5, 5], [0, 0]]",
+            "name('x', 1)\nassert shop == {'x': 1}",
+            "assert line.end == 3",
+        ),
+        ("def buy(item): pass\ndef take(): return 0\ndef total(item): return 1.0\ndef name(key, value): pass",),
+        setup="import numpy as np\nimport pandas as pd\nfrom types import SimpleNamespace\n"
+        "df = pd.DataFrame({'a': [1, 2]})\ncart, stock, shop = [], [1, 2], {}\nA = np.zeros((2, 2))\n"
+        "PRICES = {'apple': 1.0, 'pear': 2.0}\nline = SimpleNamespace(end=0)",
+    ),
+    Case(
+        "programs that end themselves",
+        "import sys, argparse\ndef main(args):\n    if not args: sys.exit(2)\n    return args[0]\n"
+        "def parse(args):\n    parser = argparse.ArgumentParser()\n    parser.add_argument('n', type=int)\n"
+        "    return parser.parse_args(args).n",
+        (
+            "try:\n    main([])\nexcept SystemExit as error:\n    assert error.code == 2\nelse:\n    assert False",
+            "import pytest\nwith pytest.raises(SystemExit):\n    main([])\nassert main([3]) == 3",
+            "import pytest\nwith pytest.raises(SystemExit) as caught:\n    parse(['x'])\nassert caught.value.code == 2",
+        ),
+        (
+            "def main(args): pass\ndef parse(args): return 0",
+            "def main(args): raise ValueError\ndef parse(args): return 0",
+        ),
+    ),
+    Case(
+        "lines for a shell, and files that cells write",
+        "!echo hello\nwith open('out.txt', 'w') as file: file.write('hello')\n"
+        "import pandas as pd\npd.DataFrame({'a': [1, 2]}).to_csv('new.csv', index=False)\ndef double(x): return 2 * x",
+        (
+            "assert double(2) == 4",
+            "with open('out.txt') as file:\n    assert file.read() == 'hello'",
+            "import pandas as pd\nassert pd.read_csv('new.csv').a.sum() == 3",
+            "import os\nassert os.path.exists('out.txt') and not os.path.exists('other.txt')",
+        ),
+        ("def double(x): return x",),
+    ),
+    Case(
+        "errors of an instructor's class",
+        "def pay(amount):\n    if amount < 0: raise Refused('no', 7)\n    return amount",
+        (
+            "try:\n    pay(-1)\nexcept Refused as error:\n    assert error.code == 7 and error.args == ('no',)\n"
+            "else:\n    assert False",
+            "assert pay(2) == 2",
+        ),
+        ("def pay(amount): raise Refused('no', 0)",),
+        setup="class Refused(Exception):\n    def __init__(self, text, code):\n        super().__init__(text)\n"
+        "        self.code = code",
+    ),
+    Case(
         "globals(), locals() and names by string",
         "def made():\n    return 1\nvalue = 5",
         (
