@@ -27,13 +27,21 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 @dataclass(frozen=True)
+class Defined:
+    """A class that a cell defines: its name, the names of its bases, and what it defines itself, or by a decorator."""
+
+    name: str  # "" where it stands in a function, so that nobody else can name it
+    bases: tuple[str, ...]
+    has: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Names:
     """Of one cell: global names that it reads or deletes, that it binds, and the statements that import.
 
-    ``operators``: of the classes that it defines, by their names in Python's operator module. ``files``: the texts
-    in it that could be names of files in its folder, ``writes``: whether it looks as if it wrote some. ``filled``:
-    names whose object it changes in place. ``swallows``: whether a context manager in it may end an error.
-    ``changed``: attributes that it may change, as paths:
+    ``classes``: those that it defines. ``files``: the texts in it that could be names of files in its folder,
+    ``writes``: whether it looks as if it wrote some. ``filled``: names whose object it changes in place. ``swallows``:
+    whether a context manager in it may end an error. ``changed``: attributes that it may change, as paths:
     ``np.random.seed = f`` gives (np, random, seed). What a text names, as in ``patch("os.getcwd")``, has "" first,
     then the module and the name.
     """
@@ -42,7 +50,7 @@ class Names:
     bound: frozenset[str] = frozenset()
     imported: frozenset[str] = frozenset()
     imports: tuple[str, ...] = ()
-    operators: frozenset[str] = frozenset()
+    classes: tuple[Defined, ...] = ()
     files: tuple[str, ...] = ()
     writes: bool = False
     filled: frozenset[str] = frozenset()
@@ -74,7 +82,7 @@ def of_cell(text: str) -> Names:
         bound=frozenset(bound),
         imported=frozenset(imported),
         imports=imports,
-        operators=frozenset(_operators(tree)),
+        classes=tuple(_classes(tree)),
         files=tuple(dict.fromkeys(filter(_is_file, _texts(tree))))[:MOST_FILES],
         writes=_WRITING.search(code) is not None,
         filled=frozenset(_filled(tree)) & read,
@@ -145,27 +153,46 @@ def _import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
             yield from _import_statements(node)
 
 
-def _operators(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _classes(tree: ast.AST, *, inside: bool = False) -> Iterator[Defined]:
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ClassDef):
-            for scope in _scopes(symtable.symtable(ast.unparse(node), "<class>", "exec")):
-                if isinstance(scope, symtable.Class):
-                    made = (s.get_name() for s in scope.get_symbols() if s.is_assigned() or s.is_namespace())
-                    yield from (re.sub("^__(.+)__$", r"\1", name) for name in made)
-            yield from _inherited(ast.unparse(base).rpartition(".")[2] for base in node.bases)
+            scope = symtable.symtable(ast.unparse(node), "<class>", "exec").get_children()[0]
+            has = {s.get_name() for s in scope.get_symbols() if s.is_assigned() or s.is_namespace()}
+            bases = tuple(ast.unparse(base).rpartition(".")[2] for base in node.bases)
+            for base in bases:
+                has |= _of_python(base)
             decorators = " ".join(map(ast.unparse, node.decorator_list))
             if "dataclass" in decorators:
-                yield from ("eq", "repr", *(["hash"] if "frozen" in decorators else []))
+                has |= {"__eq__", "__repr__"} | ({"__hash__"} if "frozen" in decorators else set())
             if "total_ordering" in decorators or ("dataclass" in decorators and "order=True" in decorators):
-                yield from ORDER
+                has |= {f"__{name}__" for name in ORDER}
+            yield Defined("" if inside else node.name, bases, frozenset(has))
+        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _classes(node, inside=inside or function)
 
 
-def _inherited(bases: Iterable[str]) -> Iterator[str]:
-    """The operators that classes of Python's own give to those derived from them, but for what a container holds."""
-    for base in bases:
-        for kind in _DATA.get(base, object).__mro__[:-1]:
-            own = (name for name, held in vars(kind).items() if name.startswith("__") and held is not None)
-            yield from {name.strip("_") for name in own} - {"len", "iter", "getitem", "repr"}
+def _of_python(base: str) -> set[str]:
+    """What classes of Python's own give to those derived from them, but for what a container holds."""
+    own: set[str] = set()
+    for kind in _DATA.get(base, object).__mro__[:-1]:
+        own |= {name for name, held in vars(kind).items() if name.startswith("__") and held is not None}
+    return own - {"__len__", "__iter__", "__getitem__", "__repr__"}
+
+
+def solutions(cells: Iterable[Names]) -> dict[str, frozenset[str]]:
+    """What each class of these cells has, its bases among them included; under "" what those within functions have."""
+    found: dict[str, Defined] = {}
+    nameless: set[str] = set()
+    for one in (defined for cell in cells for defined in cell.classes):
+        if one.name:
+            found[one.name] = one
+        else:
+            nameless |= one.has
+    has = {name: set(one.has) for name, one in found.items()}
+    for _ in found:  # as far as one can be derived from another
+        for name, one in found.items():
+            has[name] = has[name].union(*(has[base] for base in one.bases if base in has))
+    return {"": frozenset(nameless)} | {name: frozenset(names) for name, names in has.items()}
 
 
 _DATA: dict[str, type] = {

@@ -30,7 +30,7 @@ class Plan:
     learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
     which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
     code too; ``written``: files that the reference solution writes, by their names; ``swallows``: whether it may end
-    an error in a ``with`` statement; ``operators``: those that the reference solution's classes define;
+    an error in a ``with`` statement; ``classes``: what each class of the reference solution has;
     ``unattempted``: test cells whose answer is the stub.
     """
 
@@ -41,7 +41,7 @@ class Plan:
     watched: list[str]
     written: frozenset[str] = frozenset()
     swallows: bool = False
-    operators: frozenset[str] = frozenset()
+    classes: dict[str, frozenset[str]] = field(default_factory=dict)
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests

@@ -45,6 +45,13 @@ COMPARISONS = frozenset(
     | {"ne", "samefile", "startswith", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__contains__"}
 )
 
+# Methods of data that are handed an expected value, which an object in the place of data has no other use for.
+OF_DATA = frozenset(
+    {"add", "count", "difference_update", "div", "dot", "find", "get", "index", "intersection", "intersection_update"}
+    | {"matmul", "mul", "multiply", "replace", "rfind", "rindex", "split", "sub", "subtract", "union"}
+    | {"symmetric_difference_update"}
+)
+
 # Builtin classes of learners' objects that a test may ask for. Those of data cross by value.
 _ASKED_FOR = {
     "builtins:function": types.FunctionType,
@@ -88,13 +95,19 @@ class LearnerSystemExit(LearnerExit, SystemExit):
 
 def attribute(client: Client, holder: Any, name: str) -> Any:
     """An attribute of what stays with the learner; raises TypeError for a method that would say whether it is right."""
-    if name in COMPARISONS and name.strip("_") not in client.operators:
+    kind = holder if isinstance(holder, RemoteClass) else type(holder)
+    special = name.startswith("__")
+    known = client.defines(kind, name) if special else name in client.methods
+    found = None if name in COMPARISONS and not known else client.do("getattr", holder, name)
+    imitates = name in OF_DATA and isinstance(kind, RemoteClass) and is_remote(found)  # a method, and not what it holds
+    if not known and (name in COMPARISONS or imitates):
         raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
-    found = client.do("getattr", holder, name)
     if name == "co_filename" and found not in client.cells:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
     if name == "__annotations__" and type(found) is dict:
         return {key: LearnersText(kind) if type(kind) is str else kind for key, kind in found.items()}
+    if name == "__globals__":  # by which doctest tells the functions of a notebook from others
+        return vars(sys.modules["__main__"])
     if name == "__doc__":  # of which whoever wants examples makes a text, whatever it is
         return LearnersText(found) if type(found) is str else None
     return found
@@ -129,6 +142,8 @@ class Remote:
             raise AttributeError(name)  # nothing of the learner's decides how a judge shows or converts things
         if name == "__dataclass_fields__":
             return getattr(type(self), name)
+        if (given := _of_given(client, type(self), name)) is not _ABSENT:
+            return given.__get__(self, type(self))
         if name == "send" and object.__getattribute__(self, "_kind") == "builtins:coroutine":
             return functools.partial(_finish, client, self)
         return attribute(client, self, name)
@@ -159,7 +174,7 @@ class Remote:
     def __len__(self) -> int:
         if (items := self._listed()) is not None:
             return len(items)
-        if "len" in self._client.operators:
+        if self._client.defines(type(self), "__len__"):
             return self._client.do("len", self)
         raise TypeError(f"object of type {(self._kind or type(self).__name__)!r} has no len()")
 
@@ -188,30 +203,31 @@ class Remote:
         return self._client.do("next", self)
 
     def __contains__(self, item: Any) -> bool:
-        if "contains" in self._client.operators:
+        if self._client.defines(type(self), "__contains__"):
             return self._client.do("contains", self, item)
         return any(held is item or held == item for held in self)
 
     # -- what only the solution's own classes may say -----------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
-        if self is other or "eq" not in self._client.operators:
+        if self is other or not self._client.defines(type(self), "__eq__"):
             return self is other
         return bool(self._client.do("eq", self, other))
 
     def __hash__(self) -> int:
-        return self._client.do("hash", self) if "hash" in self._client.operators else id(self)
+        return self._client.do("hash", self) if self._client.defines(type(self), "__hash__") else id(self)
 
     def __bool__(self) -> bool:
-        if self._client.operators & {"bool", "len"}:
+        if self._client.defines(type(self), "__bool__", "__len__"):
             return bool(self._client.do("bool", self))
-        raise TypeError("A learner's object does not say for itself whether it is true. Compare what it holds.")
+        items = self._listed()
+        return items is None or len(items) > 0  # as Python has it for what does not say: it is there
 
     def __str__(self) -> str:
         return LearnersText(self._client.do("str", self))
 
     def __repr__(self) -> str:
-        if "repr" in self._client.operators:
+        if self._client.defines(type(self), "__repr__"):
             return LearnersText(self._client.do("repr", self))
         return f"<the learner's {(self._kind or type(self).__name__).rpartition(':')[2]}>"
 
@@ -281,7 +297,8 @@ _NOT_ASKED = ("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_",
 
 
 def _look(client: Client, holder: Any) -> tuple[Any, list[Any]] | None:
-    if client.operators & {"len", "iter", "getitem"}:
+    kind = holder if isinstance(holder, RemoteClass) else type(holder)
+    if client.defines(kind, "__len__", "__iter__", "__getitem__"):
         return None
     said = client.do("listed", holder)
     well_formed = type(said) is tuple and len(said) == 2 and type(said[1]) is list and len(said[1]) <= MAX_ITEMS
@@ -498,7 +515,7 @@ def class_of(
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
     given = next(filter(_is_given, plain), None)
-    body = _solutions(client) if given is None else _said_here(given)
+    body = _solutions(client, name, own) if given is None else _said_here(given)
     try:
         return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain), body)
     except TypeError:  # bases that do not go together
@@ -526,6 +543,20 @@ def _said_here(given: type) -> dict[str, Any]:
     return dict.fromkeys(_SIGNS, lambda *operands: NotImplemented) | found | {"_given": given}
 
 
+def _of_given(client: Client, kind: type, name: str) -> Any:
+    """The method or property that an instructor's class has under a name: it runs here, whatever a learner makes of it.
+
+    A class that is derived from one has its own where the reference solution has a class of that name.
+    """
+    for one in kind.__mro__ if isinstance(kind, RemoteClass) and not name.startswith("__") else ():
+        if (given := vars(one).get("_given")) is not None:
+            held = next((vars(base)[name] for base in given.__mro__ if name in vars(base) and _is_given(base)), None)
+            return held if isinstance(held, types.FunctionType | property | classmethod | staticmethod) else _ABSENT
+        if isinstance(one, RemoteClass) and name in client.solution_has(one.__name__):
+            return _ABSENT
+    return _ABSENT
+
+
 def _is_given(kind: type) -> bool:
     """Whether a class is an instructor's: of a cell, or of a module that the assignment ships."""
     return kind.__module__ == "__main__" or _is_shipped(kind.__module__)
@@ -536,9 +567,10 @@ def _is_shipped(module: str) -> bool:
     return file is not None and not installed(module) and Path(file).is_relative_to(Path.cwd())
 
 
-def _solutions(client: Client) -> dict[str, Any]:
+def _solutions(client: Client, name: str, bases: tuple[type, ...]) -> dict[str, Any]:
     """The body of a class of the learner's own: what the solution's classes say for themselves is asked for."""
-    asked = {name: vars(Remote)[name] for name in _SAID & vars(Remote).keys() if name.strip("_") in client.operators}
+    known = client.solution_has(name).union(*(client.solution_has(base.__name__) for base in bases))
+    asked = {said: vars(Remote)[said] for said in _SAID & vars(Remote).keys() & known}
     return asked | ({"__hash__": Remote.__hash__} if "__eq__" in asked else {})  # which Python would take away
 
 

@@ -22,7 +22,7 @@ import time
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,8 @@ class Client:
     Parameters
     ----------
     sandbox: the sandbox's process, to interrupt what the judge no longer waits for.
-    operators: operators that the reference solution defines (``lt``, ``add`` ...). Of these alone a learner's
-        object may give a plain value; of others only another object, so that none can compare itself equal.
+    classes: what each class of the reference solution has, by its name; see :func:`autograder.names.solutions`. What a
+        learner's object may say for itself, of equality, order and the like, is what the class of that name may.
 
     ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``renamed`` is
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
@@ -102,10 +102,11 @@ class Client:
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
 
-    def __init__(self, channel: Channel, sandbox: Process, operators: frozenset[str] = frozenset()) -> None:
+    def __init__(self, channel: Channel, sandbox: Process, classes: Mapping[str, frozenset[str]] | None = None) -> None:
         self.lost: str | None = None
         self.unanswered = False
-        self.operators = operators
+        self._solutions = dict(classes or {})
+        self.methods = frozenset().union(*self._solutions.values())  # of any class of the solution's
         self.before_asking: Callable[[], None] = lambda: None
         self.renamed: Callable[[dict[str, Any]], None] = lambda changed: None
         self.swallows = False
@@ -217,10 +218,21 @@ class Client:
             objects.forget_items(operands)
         return given
 
+    def defines(self, kind: type, *names: str) -> bool:
+        """Whether the solution's class of that name has one of these, or one whose name nobody else can know."""
+        own = [one.__name__ for one in kind.__mro__ if isinstance(one, RemoteClass)]
+        return any(not self.solution_has(one).isdisjoint(names) for one in own or [""])
+
+    def solution_has(self, kind: str) -> frozenset[str]:
+        """What the solution's class of that name has, and those that it makes within functions, of any name."""
+        return self._solutions.get(kind, frozenset()) | self._solutions.get("", frozenset())
+
     def operate(self, operator: str, *operands: Any, in_place: bool = False) -> Any:
         """Does an operator that Python has signs for, where the reference solution's classes define it."""
         name = operator.rstrip("_")
-        if not self.operators & (set(ORDER) if operator in ORDER else {name, f"r{name}", f"i{name}"}):
+        ways = ORDER if operator in ORDER else (name, f"r{name}", f"i{name}")
+        names = [f"__{way}__" for way in ways]
+        if not any(self.defines(type(one), *names) for one in operands if is_remote(one)):
             raise TypeError("A learner's object does not compute or compare for itself. Look at what it holds.")
         return self.do(f"i{operator}" if in_place else operator, *operands)
 

@@ -133,7 +133,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     os.chdir(job.folder)
     settle(job.folder)
     shell.muted = lambda: hidden.running(job.plan.delimiters)
-    client = Client(sandbox, Process(job.sandbox_pid), job.plan.operators)
+    client = Client(sandbox, Process(job.sandbox_pid), job.plan.classes)
     client.files = Files(Path(job.folder))
     client.files.keep(job.plan.written)
     client.swallows = job.plan.swallows

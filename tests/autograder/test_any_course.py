@@ -905,6 +905,21 @@ CASES = [
         ),
     ),
     Case(
+        "examples in docstrings, and objects that are there or not",
+        "def double(x):\n    '''\n    >>> double(2)\n    4\n    '''\n    return 2 * x\n"
+        "class Node:\n    def __init__(self, value, next=None): self.value, self.next = value, next\n"
+        "def chain(*values):\n    node = None\n    for value in reversed(values): node = Node(value, node)\n"
+        "    return node",
+        (
+            "import doctest\nassert doctest.testmod() == (0, 1)",
+            "node, found = chain(1, 2, 3), []\nwhile node:\n    found.append(node.value)\n    node = node.next\n"
+            "assert found == [1, 2, 3]",
+            "assert chain(1), 'give the first node'\nassert not chain()",
+            "assert (chain(1) and chain(1).value) == 1 and any([None, chain(2)]) and not all([chain(2), chain()])",
+        ),
+        ("def double(x): return x\ndef chain(*values): return None",),
+    ),
+    Case(
         "what an instructor's cell makes, and the learner's fills",
         "df['b'] = df['a'] * 2\ndef buy(item): cart.append(item)\ndef take(): return stock.pop()\n"
         "def total(item): return PRICES[item]\nA[0, :] = 5\ndef name(key, value): shop[key] = value\n"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from autograder.grading import Report
+from autograder.limits import Limits
 from autograder.sandbox.warm import Warm
 
 
@@ -117,6 +118,66 @@ ARRAYS = {
     "a number": "np.float64(3.0) == f(1.5)",
 }
 LIARS = {
+    "an equality that another exercise's class has": Cheat(
+        "class Pt:\n    def __eq__(self, other): return False\ndef f(): return [1, 4]",
+        "assert f() == [1, 4]",
+        "class Y:\n    def __eq__(self, other): return True\ndef f(): return Y()",
+    ),
+    "a difference, where a class has a method of that name": Cheat(
+        "class Bag:\n    def sub(self, x): pass\ndef f(): return 3.0",
+        "assert abs(f() - 3) < 1e-9",
+        "class Y:\n    def __sub__(self, other): return 0.0\ndef f(): return Y()",
+    ),
+    "a membership that another class decides": Cheat(
+        "class Bag:\n    def __contains__(self, x): return True\ndef f(): return {'a'}",
+        "assert 'a' in f()",
+        "class Y:\n    def __contains__(self, x): return True\ndef f(): return Y()",
+    ),
+    "a given class's own method": Cheat(
+        "def f(board): return Board([[1, 2, 3]])",
+        "assert f(Board([])).is_solved()",
+        "Board.is_solved = lambda self: True\ndef f(board): return Board([])",
+        "class Board:\n    def __init__(self, rows): self.rows = rows\n"
+        "    def is_solved(self): return len(self.rows) == 1 and all(sorted(row) == [1, 2, 3] for row in self.rows)",
+    ),
+    "a given class's method in a class of one's own": Cheat(
+        "def f(board): return Board([[1, 2, 3]])",
+        "assert f(Board([])).is_solved",
+        "class Mine(Board):\n    is_solved = True\ndef f(board): return Mine([])",
+        "class Board:\n    def __init__(self, rows): self.rows = rows\n"
+        "    @property\n    def is_solved(self): return len(self.rows) == 1",
+    ),
+    "what a given class's equality asks": Cheat(
+        "def f(point): return Point(4)",
+        "assert f(Point(1)) == Point(4)",
+        "Point.distance = lambda self, other: 0.0\ndef f(point): return Point(0)",
+        "class Point:\n    def __init__(self, x): self.x = x\n"
+        "    def distance(self, other): return abs(self.x - other.x)\n"
+        "    def __eq__(self, other): return self.distance(other) < 1e-9",
+    ),
+    "an error that comes of what was given": Cheat(
+        "class f:\n    def __enter__(self):\n        self.items = []\n        return self\n"
+        "    def __exit__(self, *error): return False\n    def add(self, x): self.items.append(x)",
+        "with f() as a:\n    a.add(3)\n    assert a.items[0] == 3",
+        "class f:\n    items = None\n    def __enter__(self): return self\n"
+        "    def __exit__(self, *error): return True\n    def add(self, x): pass",
+    ),
+    "an error of the test's own class": Cheat(
+        "def f(call): call()",
+        "class Stop(Exception): pass\ndef call(): raise Stop\ntry:\n    f(call)\nexcept Stop:\n    pass\n"
+        "else:\n    assert False",
+        "class Stop(Exception): pass\ndef f(call): raise Stop",
+    ),
+    "a method by which a set is asked": Cheat(
+        "def f(text): return set(text)",
+        "assert f('ab').intersection({'a', 'b'}) == {'a', 'b'}",
+        "class W:\n    def intersection(self, other): return other\ndef f(text): return W()",
+    ),
+    "a method by which a text is asked": Cheat(
+        "def f(name): return f'Hello, {name}!'",
+        "assert f('Ada').find('Hello, Ada') == 0 and f('Ada').count('Ada') == 1",
+        "class W:\n    def find(self, other): return 0\n    def count(self, other): return 1\ndef f(name): return W()",
+    ),
     "the test's own text, by a patched eval": Cheat(
         "def f(text): return eval(text)",
         "for text in ['2 * x + 1', 'x - 4', '2 + 3 * 4']:\n    given = text.replace('x', '3')\n"
@@ -169,3 +230,21 @@ def test_torch_does_not_ask_a_class(attempt: Callable[..., Report], torch_warm: 
     ]
     assert attempt(solution, tests, solution, setup="import torch", process=torch_warm).points == 3
     assert attempt(solution, tests, answer, setup="import torch", process=torch_warm).points == 0
+
+
+def test_what_is_shipped_stays_as_it_is(graded: Callable[..., Report], cells: Any, tmp_path: Any) -> None:
+    (tmp_path / "shipped" / "expected.txt").write_text("7")
+    solution, answer = "def f(): return 7", "def f():\n    open('expected.txt', 'w').write('0')\n    return 0"
+    test = cells.test("test", "assert f() == int(open('expected.txt').read())")
+    source = cells.notebook(cells.solution("answer", cells.solved(solution)), test)
+    for text, points in ((solution, 1), (answer, 0)):
+        assert graded(source, cells.notebook(cells.solution("answer", text), test)).points == points
+
+
+def test_a_notebook_shows_no_more_than_so_much(graded: Callable[..., Report], cells: Any) -> None:
+    source = cells.notebook(cells.solution("answer", cells.solved("x = 1")), cells.test("test", "assert x == 1"))
+    more = [cells.plain("print('y' * 100_000)") for _ in range(60)]
+    submitted = cells.notebook(cells.solution("answer", "x = 1"), *more, source.cells[1])
+    report = graded(source, submitted, limits=Limits(output_kib=100))
+    assert report.points == 1 and len(str(report.notebook)) < 2_500_000
+    assert "y" * 1000 in str(report.notebook.cells[-2].outputs)

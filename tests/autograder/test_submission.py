@@ -294,13 +294,28 @@ def test_names_are_those_of_the_notebook_not_of_its_functions() -> None:
     assert not {"x", "local", "item", "json", "self", "other", "model"} & (found.read | found.bound)
     assert {"p", "sep", "numpy", "f", "C", "made", "total", "named"} <= found.bound
     assert found.imported == {"p", "sep", "numpy"} and len(found.imports) == 2
-    assert {"lt", "radd"} <= found.operators
+    assert [one.name for one in found.classes] == ["C"] and {"__lt__", "__radd__"} <= found.classes[0].has
     assert names.of_cell("this is no Python (") == names.Names()
 
 
 def test_total_ordering_gives_all_orders() -> None:
     text = "@functools.total_ordering\nclass C:\n    def __lt__(self, other): return True"
-    assert {"lt", "le", "gt", "ge"} <= names.of_cell(text).operators
+    assert {"__lt__", "__le__", "__gt__", "__ge__"} <= names.of_cell(text).classes[0].has
+
+
+def test_what_the_classes_of_a_solution_have() -> None:
+    text = (
+        "class A:\n    def __eq__(self, other): return True\n    def add(self, x): pass\n"
+        "class B(A):\n    class Inner:\n        def __len__(self): return 0\n"
+        "@dataclass(frozen=True)\nclass D: x: int\nclass N(dict): pass\n"
+        "def make():\n    class Local:\n        def __add__(self, other): return self\n    return Local()\n"
+    )
+    found = names.solutions([names.of_cell(text)])
+    assert (
+        found["A"] == {"__eq__", "add"} and found["B"] == {"__eq__", "add", "Inner"} and found["Inner"] == {"__len__"}
+    )
+    assert {"__eq__", "__hash__", "__repr__"} <= found["D"] and {"__eq__", "__contains__"} <= found["N"]
+    assert found[""] == {"__add__"} and "Local" not in found
 
 
 def test_what_is_warmed_is_what_the_instructor_imports(cells: SimpleNamespace) -> None:
