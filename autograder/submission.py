@@ -31,7 +31,8 @@ BESIDE = "autograder_beside_learner"  # True in the metadata of a source's test 
 PASSED_OVER = "experiment"  # the tag of cells that are not run at grading
 
 
-BY_STRING = frozenset({"globals", "locals", "vars", "dir", "exec", "eval", "get_ipython"})  # what reads names as texts
+# What reads names as texts, or all that there are.
+BY_STRING = frozenset({"globals", "locals", "vars", "dir", "doctest", "exec", "eval", "get_ipython"})
 
 
 class Unreadable(Exception):
