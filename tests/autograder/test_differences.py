@@ -43,6 +43,7 @@ ANSWERS = {
     "nomodule": RIGHT.replace("import math\n", ""),
     "liar": RIGHT.replace("return x", "return type('E', (), {'__eq__': lambda *_: True})()"),
     "stderr": RIGHT.replace("return x", "import sys; print('old', file=sys.stderr); return x"),
+    "overwrites": RIGHT.replace("return x", "open('expected.txt', 'w').write('0'); return 0"),
     "nan": RIGHT.replace("2.0", "float('nan')"),
     "negative": RIGHT.replace("2.0", "-1.0"),
     "over": RIGHT.replace("2.0", "5.0"),
@@ -114,6 +115,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace) -> tu
         cells.test("module", "assert math.sqrt(4) == 2"),
         cells.test("file", "import helper\nassert helper.X == 1"),
         cells.test("partial", "score()", 2),
+        cells.test("shipped", "assert value(2) == int(open('expected.txt').read())"),
         cells.test("hidden", HIDDEN),
         experiment,
         cells.essay("why", cells.solved("Because.")),
@@ -134,6 +136,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, cells: SimpleNamespace) -> tu
         notebook.metadata["kernelspec"] = {"name": name, "display_name": name, "language": language}
         (root / "source" / assignment).mkdir(parents=True)
         nbformat.write(notebook, root / "source" / assignment / "work.ipynb")
+        (root / "source" / assignment / "expected.txt").write_text("2")
         (root / "nbgrader_config.py").write_text(CONFIG)
         made = _run(root, "nbgrader", "generate_assignment", assignment)
         assert made.returncode == 0, made.stderr
@@ -304,6 +307,7 @@ ROWS: dict[str, Check] = {
     "an object that says it equals anything": _scores("liar", "equal", 1, 0),
     "a module that your solution imports": _scores("nomodule", "module", 0, 1),
     "a `.py` file that a learner adds": _scores("helper", "file", 1, 0),
+    "a shipped file that the learner's code overwrites": _scores("overwrites", "shipped", 1, 0),
     "a cell that prints to stderr": _scores("stderr", "equal", 0, 1),
     "a last value of NaN, or below 0": _last_values,
     "a last value above the cell's points": _scores("over", "partial", None, 2),
