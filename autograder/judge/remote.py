@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import enum
 import functools
 import io
 import itertools
@@ -457,8 +458,7 @@ class Client:
             return self._shipped_one(tree)
         number, name, doc, bases, fields = tree
         if number not in self._classes:
-            here = vars(sys.modules["__main__"]).get(name) if name not in self.tests_own else None
-            instructors = here if isinstance(here, type) and here.__module__ == "__main__" else None
+            instructors = self._instructors(name)
             known = None if instructors is None else named_fields(instructors)
             if instructors is not None and (
                 issubclass(instructors, Exception) or (known is not None and list(known) == fields)
@@ -552,6 +552,8 @@ class Client:
             return None
         if kind_of(value) is not None:
             return ("shared", self._shared.share(value))
+        if issubclass(kind, enum.Enum) and self._instructors(kind.__name__) is kind and type(value.name) is str:
+            return ("member", kind.__name__, value.name)
         return self._judges_own(value) if _is_tests_own(kind) or _is_iterator(kind) else None
 
     def _callback(self, function: Any) -> tuple[Any, ...]:
@@ -577,6 +579,8 @@ class Client:
                 return self._remote(*fields)
             if tag == "C":
                 return self._class(*fields)
+            if tag == "E":
+                return self._member(*fields)
             if tag == "x":
                 return self._error_object(fields[0])
             raise WireError(f"There is nothing of the kind {tag!r}.")
@@ -653,6 +657,18 @@ class Client:
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
+
+    def _member(self, number: int, tree: Any, name: Any) -> Any:
+        """A member of an enumeration: of an instructor's it is the one that there is here."""
+        known = self._instructors(tree[1]) if type(tree) is list and objects.well_formed(tree) else None
+        if known is not None and issubclass(known, enum.Enum) and name in known.__members__:
+            return known[name]
+        return self._remote(number, tree)
+
+    def _instructors(self, name: str) -> type | None:
+        """The class of that name that a cell of the instructor's has defined, and no test."""
+        here = vars(sys.modules["__main__"]).get(name) if name not in self.tests_own else None
+        return here if isinstance(here, type) and here.__module__ == "__main__" else None
 
     def _class(self, number: int, tree: Any) -> Any:
         kind = self._stand_in(tree)

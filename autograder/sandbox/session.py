@@ -11,6 +11,7 @@ import collections
 import collections.abc
 import contextlib
 import copy
+import enum
 import importlib
 import io
 import itertools
@@ -397,6 +398,8 @@ class Session:
             return self._objects[number]
         if kind == "container":
             return self._opened[number]
+        if kind == "member":  # of an enumeration of that name in the notebook
+            return self._shell.user_ns[number][rest[0]]
         if (lent := self._lent.get(number)) is None:
             lent = self._lent[number] = (JudgesObject if kind == "judges" else Callback)(self, number, *rest)
             weakref.finalize(lent, self._let_go.append, number).atexit = False
@@ -479,6 +482,8 @@ class Session:
             return ["x", self.describe(value)]
         if issubclass(kind, type):
             return ["C", self._number(value), self._class(value)]
+        if issubclass(kind, enum.Enum) and type(value.name) is str:
+            return ["E", self._number(value), self._class(kind), value.name]
         return ["r", self._number(value), self._class(kind)]
 
     def _number(self, value: Any) -> int:

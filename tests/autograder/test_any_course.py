@@ -920,6 +920,21 @@ CASES = [
         ("def double(x): return x\ndef chain(*values): return None",),
     ),
     Case(
+        "an instructor's enumeration",
+        "def after(color): return C((color.value + 1) % 3)\ndef same(color): return color\n"
+        "def names(colors): return {color: color.name for color in colors}\ndef is_red(color): return color is C.RED",
+        (
+            "assert after(C.RED) == C.GREEN and after(C.BLUE) is C.RED",
+            "assert same(C.BLUE) is C.BLUE and after(C.RED).name == 'GREEN' and isinstance(same(C.RED), C)",
+            "assert names([C.RED, C.BLUE]) == {C.RED: 'RED', C.BLUE: 'BLUE'} and after(C.RED) in {C.GREEN}",
+            "assert is_red(C.RED) and not is_red(C.BLUE)",
+        ),
+        (
+            "def after(color): return color\ndef same(color): return C.RED\ndef names(colors): return {}\ndef is_red(c): pass",
+        ),
+        setup="from enum import Enum\nclass C(Enum):\n    RED = 0\n    GREEN = 1\n    BLUE = 2",
+    ),
+    Case(
         "what an instructor's cell makes, and the learner's fills",
         "df['b'] = df['a'] * 2\ndef buy(item): cart.append(item)\ndef take(): return stock.pop()\n"
         "def total(item): return PRICES[item]\nA[0, :] = 5\ndef name(key, value): shop[key] = value\n"
