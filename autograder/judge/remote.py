@@ -115,7 +115,7 @@ class Client:
         self._shared = _JudgeShared(self)
         self._random = Random()
         self._names: tuple[list[str], dict[str, Any]] | None = None  # those last asked for, if nothing was asked since
-        self._draws_along = True  # with what the learner's code draws from the random generators
+        self._draws_along = True  # random generators here are moved as the learner's code moves its own
         self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
         self._dropped: list[int] = []
         self._thrown: dict[int, Exception] = {}  # what callbacks of this cell raised; it comes back as itself
@@ -565,8 +565,11 @@ class Client:
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
+            states = {name: reader.read(tree) for name, tree in message.get("random") or []}
             if self._draws_along:
-                self._random.draw(message.get("moved") or [])
+                self._random.restore(states)
+            else:
+                self._random.differ(states)
             self._print(message.get("printed") or [])
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:

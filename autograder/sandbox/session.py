@@ -433,7 +433,7 @@ class Session:
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         let_go, self._let_go[:] = list(self._let_go), []
         more["dropped"] = [number for number in let_go if number not in self._lent]  # it may have come anew
-        more["moved"] = self._random.moved()
+        more["random"] = [[name, writer.write(state)] for name, state in self._random.changed().items()]
         more["names"] = rebound
         self._told |= renamed
         watched, files = self._files.names(), self._files.changes()

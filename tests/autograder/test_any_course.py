@@ -1176,6 +1176,40 @@ CASES = [
             "class Thing:\n    def __init__(self):\n        self.v = 2\n    def __eq__(self, o):\n        return False\nthing = Thing()",
         ),
     ),
+    # -- what a call depends on without being handed it
+    Case(
+        "a function that seeds",
+        "import random\nimport numpy as np\ndef set_seed(s):\n    random.seed(s)\n    np.random.seed(s)",
+        (
+            "import random\nset_seed(5)\na = random.random()\nset_seed(5)\nassert random.random() == a",
+            "import random\nset_seed(5)\na = random.random()\nrandom.seed(5)\nassert random.random() == a",
+            "set_seed(5)\na = np.random.rand(3)\nset_seed(5)\nassert (np.random.rand(3) == a).all()",
+            "set_seed(5)\na = np.random.randn()\nset_seed(5)\nassert np.random.randn() == a",
+        ),
+        ("def set_seed(s):\n    pass", "import random\ndef set_seed(s):\n    random.seed(s)"),
+        ("import random\nimport numpy as np\ndef set_seed(s):\n    np.random.seed(s)\n    random.seed(s)",),
+    ),
+    Case(
+        "draws of a test and of the learner's code in turn",
+        "import random\nimport numpy as np\ndef draw():\n    return random.gauss(0, 1), np.random.randn()",
+        (
+            "import random\ndef three():\n    random.seed(1)\n    np.random.seed(1)\n"
+            "    return [draw(), (random.gauss(0, 1), np.random.randn()), draw()]\nfirst = three()\n"
+            "random.seed(1)\nnp.random.seed(1)\n"
+            "assert first == [(random.gauss(0, 1), np.random.randn()) for _ in range(3)] and first == three()",
+        ),
+        ("import random\nimport numpy as np\ndef draw():\n    random.seed(1)\n    return random.gauss(0, 1), 0.5",),
+    ),
+    Case(
+        "a locked cell that calls what the learner seeds with",
+        "import random\ndef set_seed(s):\n    random.seed(s)",
+        (
+            "set_seed(2)\nset_seed(2)\na = random.random()\nrandom.seed(2)\nassert random.random() == a",
+            "random.seed(2)\nset_seed(2)\na = random.random()\nset_seed(2)\nassert random.random() == a",
+        ),
+        ("def set_seed(s):\n    pass",),
+        setup="import random\nrandom.seed(2)",
+    ),
 ]
 
 # Tests, by their case and number, whose points still differ from those of one plain interpreter, and what was said.
