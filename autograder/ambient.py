@@ -1,18 +1,20 @@
-"""What a call depends on without being handed it: torch's modes, and the state of random generators.
+"""What a call depends on without being handed it: torch's modes, random generators, and what a process has set.
 
 A judge sends it along, so that a learner's function runs as if it were called here: under the ``no_grad`` of the
-test, with the seeds that the test set. Of all that a sandbox only says the states
+test, with the seeds, the environment and the precision that the test set. Of all that a sandbox only says the states
 of generators that its code has seeded or drawn from, as plain data; they are taken over once they are found to be such.
 """
 
 from __future__ import annotations
 
 import ctypes
+import decimal
+import os
 import random
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,6 +155,58 @@ class Random:
         """The other end has moved these on by itself: it is to hear of their states here."""
         for name in names:
             self._known.pop(name, None)
+
+
+_ENVIRONMENT = vars(os.environ)["_data"]  # of bytes; to take os.environ apart costs as much as all else here
+_RECURSION, _DECIMAL = "recursion limit", "decimal"
+
+
+def _settings() -> dict[Any, Any]:
+    context = decimal.getcontext()
+    return _ENVIRONMENT | {_RECURSION: sys.getrecursionlimit(), _DECIMAL: (context.prec, context.rounding)}
+
+
+def _set(name: Any, value: Any) -> None:
+    if name == _RECURSION:
+        with suppress(RecursionError):  # it is deeper in calls than that already
+            sys.setrecursionlimit(value)
+    elif name == _DECIMAL:
+        context = decimal.getcontext()
+        context.prec, context.rounding = value
+    elif value is None:
+        os.environb.pop(name, None)
+    else:
+        os.environb[name] = value
+
+
+class Settings:
+    """The environment, the limit of recursion and decimal's context: what a judge has changed of them since it began.
+
+    What was there then it keeps to itself, and of what it puts back it says only that: it may hold secrets, and is
+    not what the sandbox began with.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._said = _settings()
+        self._own: dict[Any, Any] = {}  # what was here before the other end set something else
+
+    def changed(self) -> dict[Any, tuple[Any, ...]]:
+        """Of what is new since the last look (what is there now,), with None for nothing; () is for what was there."""
+        now, said = _settings(), self._said
+        if now == said:
+            return {}
+        self._said = now
+        names = [name for name in now | said if now.get(name) != said.get(name)]
+        return {name: () if now.get(name) == self._began.get(name) else (now.get(name),) for name in names}
+
+    def restore(self, changed: dict[Any, tuple[Any, ...]]) -> None:
+        own = _settings()
+        for name, value in changed.items():
+            if value:
+                self._own.setdefault(name, own.get(name))
+                _set(name, value[0])
+            elif name in self._own:
+                _set(name, self._own.pop(name))
 
 
 def mode() -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ import cloudpickle
 import numpy as np
 
 from autograder import tabular
-from autograder.ambient import Random, in_mode, mode
+from autograder.ambient import Random, Settings, in_mode, mode
 from autograder.files import DATA, MOST_BYTES, Files
 from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
@@ -114,6 +114,7 @@ class Client:
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
+        self._settings = Settings()
         self._names: tuple[list[str], dict[str, Any]] | None = None  # those last asked for, if nothing was asked since
         self._draws_along = True  # random generators here are moved as the learner's code moves its own
         self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
@@ -489,6 +490,8 @@ class Client:
         }
         if states := self._random.changed():
             message["random"] = writer.buffer(pickle.dumps(states))
+        if settings := self._settings.changed():
+            message["settings"] = writer.buffer(pickle.dumps(settings))
         if self.files is not None:
             message["watched"] = self.files.names()
             changed = self.files.changes()

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from autograder import tabular
-from autograder.ambient import Random, gradients_kept, in_mode, mode
+from autograder.ambient import Random, Settings, gradients_kept, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
@@ -191,6 +191,7 @@ class Session:
         self._interrupts = Interrupts()
         self._shared = _SandboxShared(self)
         self._random = Random()
+        self._settings = Settings()
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
@@ -350,6 +351,8 @@ class Session:
         self._shared.apply(pickle.loads(buffers[message["news"]]), reader, buffers)
         if "random" in message:
             self._random.restore(pickle.loads(buffers[message["random"]]))
+        if "settings" in message:
+            self._settings.restore(pickle.loads(buffers[message["settings"]]))
         opened = [self._container(made, reader) for made in message["containers"]]
         self._opened = opened
         contents, live, patches, payload = self.load(buffers[message["payload"]])

@@ -329,6 +329,21 @@ def test_a_cell_that_runs_on_both_sides_draws_on_each_for_itself(learner: Learne
     assert random.getstate() == random.Random(7).getstate()
 
 
+def test_of_the_environment_what_changed_is_sent_and_nothing_else(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = learner("import os\ndef look(): return dict(os.environ)", "look")
+    monkeypatch.setenv("SET_LATER", "1")
+    before = look()
+    assert before["SET_LATER"] == "1" and "PYTEST_VERSION" in os.environ and "PYTEST_VERSION" not in before
+    with monkeypatch.context() as patch:
+        for name in list(os.environ):
+            patch.delenv(name)
+        patch.setenv("NEW", "\udcff=")
+        assert look()["NEW"] == "\udcff=" and "PATH" not in look() and "SET_LATER" not in look()
+    assert look() == before
+
+
 def test_only_what_changed_is_sent(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     touch = learner("def touch(m): m[0].bias.data += 1\ndef look(m): return len(m)", "touch")
     look = learner("", "look")
