@@ -1,53 +1,120 @@
-"""What a call depends on without being handed it: gradient mode, default dtype, and the state of random generators.
+"""What a call depends on without being handed it: torch's modes, random generators, and what a process has set.
 
 A judge sends it along, so that a learner's function runs as if it were called here: under the ``no_grad`` of the
-test, with the seeds that the test set. A sandbox only says which generators its code has drawn from; the judge
-moves its own on by a draw, so that setting the same seed again is seen to be a change.
+test, with the seeds, the environment and the precision that the test set. Of all that a sandbox only says the states
+of generators that its code has seeded or drawn from, as plain data; they are taken over once they are found to be such.
 """
 
 from __future__ import annotations
 
 import ctypes
-import pickle
+import decimal
+import os
 import random
+import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograder.frames import WireError
 from autograder.wire import torch_module
 
 
 class _Generator(NamedTuple):
     look: Callable[[], Any]  # at what is new when the state is
-    state: Callable[[], Any]
-    restore: Callable[[Any], None]
-    draw: Callable[[], Any]
+    state: Callable[[], Any]  # as plain data; None where it cannot be said
+    restore: Callable[[Any], None]  # raises WireError for what no generator could have said
 
 
-def _numpy_look() -> Any:
-    """The state's own bytes (624 words and a position): numpy takes a tenth of a millisecond to give it as numbers."""
-    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    if type(generator) is not np.random.MT19937:
-        return pickle.dumps(np.random.get_state(legacy=False))
-    return ctypes.string_at(generator.ctypes.state_address, 625 * 4)
+def _require(*well_formed: bool) -> None:
+    if not all(well_formed):
+        raise WireError("A random generator's state came that is none.")
 
 
-def _set_torch_state(state: bytes) -> None:
+def _parts(state: Any, number: int) -> tuple[Any, ...]:
+    """The parts of a state, the first of which are the Mersenne twister's words."""
+    _require(type(state) is tuple and len(state) == number and type(state[0]) is np.ndarray)
+    _require(state[0].dtype == np.uint32, state[0].ndim == 1)
+    return tuple(state)
+
+
+def _python_state() -> Any:
+    _, words, gauss = random.getstate()
+    return np.array(words, dtype=np.uint32), gauss
+
+
+def _set_python_state(state: Any) -> None:
+    words, gauss = _parts(state, 2)
+    _require(len(words) == 625 and words[624] <= 624, gauss is None or type(gauss) is float)
+    random.setstate((random.Random.VERSION, tuple(words.tolist()), gauss))
+
+
+class _Numpy:
+    """numpy's generator of old, where it is a Mersenne twister: numpy takes long to give its state, so that is kept."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, ...] = (b"", 0, 0.0)
+
+    def look(self) -> Any:
+        """Its words and position, as bytes, and the second of two normal numbers, which waits outside of these."""
+        if (words := self._words()) is None:
+            return None
+        if words != self._last[0] or self._last[1]:  # none begins to wait where nothing was drawn
+            self._last = (words, *list(np.random.get_state())[3:])
+        return self._last
+
+    def state(self) -> Any:
+        if self.look() is None:
+            return None
+        said, waits, gauss = self._last
+        words = np.frombuffer(said, dtype=np.uint32)
+        return words[:624], int(words[624]), waits, gauss
+
+    def restore(self, state: Any) -> None:
+        words, position, waits, gauss = _parts(state, 4)
+        _require(len(words) == 624, type(position) is int and 0 <= position <= 624)  # numpy reads on from any other
+        _require(type(waits) is int and waits in (0, 1), type(gauss) is float)
+        if self._words() is not None:
+            np.random.set_state(("MT19937", *state))
+            self._last = self._words(), waits, gauss
+
+    def _words(self) -> bytes | None:
+        generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+        is_usual = type(generator) is np.random.MT19937
+        return ctypes.string_at(generator.ctypes.state_address, 625 * 4) if is_usual else None
+
+
+# Of torch's generator on the CPU: seed, left, seeded, next, 624 words, normal numbers in two layouts.
+_TORCH = struct.Struct("=QiiQ4992x3di4xfB3x")
+
+
+def checked_torch_state(state: Any) -> Any:
+    """A tensor that is a state; torch takes ones too with which it then reads on behind the words."""
+    data = state.numpy().tobytes()
+    _require(len(data) == _TORCH.size)
+    _, left, seeded, place, *_, waits = _TORCH.unpack(data)
+    _require(seeded == 1, 1 <= left <= 624 and place + left <= 625, waits in (0, 1))
+    return state
+
+
+def _torch_state() -> Any:
+    return sys.modules["torch"].get_rng_state().numpy()
+
+
+def _set_torch_state(state: Any) -> None:
     torch = sys.modules["torch"]
-    torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+    _require(type(state) is np.ndarray and state.dtype == np.uint8)
+    torch.set_rng_state(checked_torch_state(torch.from_numpy(state)))
 
 
-def _torch_state() -> bytes:
-    return bytes(sys.modules["torch"].get_rng_state().numpy())
-
-
+_NUMPY = _Numpy()
 GENERATORS = {
-    "random": _Generator(random.getstate, random.getstate, random.setstate, random.random),
-    "numpy": _Generator(_numpy_look, np.random.get_state, np.random.set_state, np.random.random),
-    "torch": _Generator(_torch_state, _torch_state, _set_torch_state, lambda: sys.modules["torch"].rand(())),
+    "random": _Generator(random.getstate, _python_state, _set_python_state),
+    "numpy": _Generator(_NUMPY.look, _NUMPY.state, _NUMPY.restore),
+    "torch": _Generator(lambda: _torch_state().tobytes(), _torch_state, _set_torch_state),
 }
 
 
@@ -60,9 +127,9 @@ class Random:
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
-        self.moved()
+        self._moved()
 
-    def moved(self) -> list[str]:
+    def _moved(self) -> list[str]:
         """The generators whose states are not what they were at the last look."""
         names = []
         for name in _imported():
@@ -73,21 +140,73 @@ class Random:
         return names
 
     def changed(self) -> dict[str, Any]:
-        """The states that are new since the last look."""
-        return {name: GENERATORS[name].state() for name in self.moved()}
+        """The states that are new since the last look, as plain data."""
+        states = {name: GENERATORS[name].state() for name in self._moved()}
+        return {name: state for name, state in states.items() if state is not None}
 
     def restore(self, states: dict[str, Any]) -> None:
+        _require(states.keys() <= GENERATORS.keys())
         for name in _imported():
             if name in states:
                 GENERATORS[name].restore(states[name])
                 self._known[name] = GENERATORS[name].look()
 
-    def draw(self, names: Any) -> None:
-        """Moves these generators on, which the other end has drawn from."""
-        for name in _imported():
-            if name in names:
-                GENERATORS[name].draw()
-                self._known[name] = GENERATORS[name].look()
+    def differ(self, names: Any) -> None:
+        """The other end has moved these on by itself: it is to hear of their states here."""
+        for name in names:
+            self._known.pop(name, None)
+
+
+_ENVIRONMENT = vars(os.environ)["_data"]  # of bytes; to take os.environ apart costs as much as all else here
+_RECURSION, _DECIMAL = "recursion limit", "decimal"
+
+
+def _settings() -> dict[Any, Any]:
+    context = decimal.getcontext()
+    return _ENVIRONMENT | {_RECURSION: sys.getrecursionlimit(), _DECIMAL: (context.prec, context.rounding)}
+
+
+def _set(name: Any, value: Any) -> None:
+    if name == _RECURSION:
+        with suppress(RecursionError):  # it is deeper in calls than that already
+            sys.setrecursionlimit(value)
+    elif name == _DECIMAL:
+        context = decimal.getcontext()
+        context.prec, context.rounding = value
+    elif value is None:
+        os.environb.pop(name, None)
+    else:
+        os.environb[name] = value
+
+
+class Settings:
+    """The environment, the limit of recursion and decimal's context: what a judge has changed of them since it began.
+
+    What was there then it keeps to itself, and of what it puts back it says only that: it may hold secrets, and is
+    not what the sandbox began with.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._said = _settings()
+        self._own: dict[Any, Any] = {}  # what was here before the other end set something else
+
+    def changed(self) -> dict[Any, tuple[Any, ...]]:
+        """Of what is new since the last look (what is there now,), with None for nothing; () is for what was there."""
+        now, said = _settings(), self._said
+        if now == said:
+            return {}
+        self._said = now
+        names = [name for name in now | said if now.get(name) != said.get(name)]
+        return {name: () if now.get(name) == self._began.get(name) else (now.get(name),) for name in names}
+
+    def restore(self, changed: dict[Any, tuple[Any, ...]]) -> None:
+        own = _settings()
+        for name, value in changed.items():
+            if value:
+                self._own.setdefault(name, own.get(name))
+                _set(name, value[0])
+            elif name in self._own:
+                _set(name, self._own.pop(name))
 
 
 def mode() -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from autograder.ambient import checked_torch_state
 from autograder.frames import Buffers, WireError
 from autograder.gradients import Graphs
 from autograder.wire import Reader, Writer, dtype_name, torch_module
@@ -428,7 +429,7 @@ class Shared:
                     graphs.append(functools.partial(self._new_tensor, number, fields, reader, buffers))
             elif kind == "new generator":
                 generator = torch_module().Generator()
-                generator.set_state(reader.tensor(fields[0]))
+                generator.set_state(checked_torch_state(reader.tensor(fields[0])))
                 self._arrive(number, generator)
                 self._known[number] = _Generator(generator)
             elif kind == "new modules":
@@ -448,7 +449,7 @@ class Shared:
             if kind == "tensor":
                 self._change_tensor(value, self._known[number], fields, reader, buffers)
             elif kind == "generator":
-                value.set_state(reader.tensor(fields[0]))
+                value.set_state(checked_torch_state(reader.tensor(fields[0])))
                 self._known[number] = _Generator(value)
             elif kind == "module":
                 self.fill(value, fields[0])

@@ -31,7 +31,7 @@ import cloudpickle
 import numpy as np
 
 from autograder import tabular
-from autograder.ambient import Random, in_mode, mode
+from autograder.ambient import Random, Settings, in_mode, mode
 from autograder.files import DATA, MOST_BYTES, Files
 from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
@@ -122,8 +122,9 @@ class Client:
         self._alarm = _Alarm()
         self._shared = _JudgeShared(self)
         self._random = Random()
+        self._settings = Settings()
         self._names: tuple[list[str], dict[str, Any]] | None = None  # those last asked for, if nothing was asked since
-        self._draws_along = True  # with what the learner's code draws from the random generators
+        self._draws_along = True  # random generators here are moved as the learner's code moves its own
         self._lent = Lent()  # functions of a test, and objects of its own classes, that the learner's code has seen
         self._dropped: list[int] = []
         self._thrown: dict[int, Exception] = {}  # what callbacks of this cell raised; it comes back as itself
@@ -509,6 +510,8 @@ class Client:
         }
         if states := self._random.changed():
             message["random"] = writer.buffer(pickle.dumps(states))
+        if settings := self._settings.changed():
+            message["settings"] = writer.buffer(pickle.dumps(settings))
         if self.files is not None:
             message["watched"] = self.files.names()
             changed = self.files.changes()
@@ -589,8 +592,11 @@ class Client:
         try:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
+            states = {name: reader.read(tree) for name, tree in message.get("random") or []}
             if self._draws_along:
-                self._random.draw(message.get("moved") or [])
+                self._random.restore(states)
+            else:
+                self._random.differ(states)
             self._print(message.get("printed") or [])
             value = reader.read(message.get("value"))
             for index, items in message.get("containers") or []:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from autograder import tabular
-from autograder.ambient import Random, gradients_kept, in_mode, mode
+from autograder.ambient import Random, Settings, gradients_kept, in_mode, mode
 from autograder.files import Files
 from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
@@ -193,6 +193,7 @@ class Session:
         self._interrupts = Interrupts()
         self._shared = _SandboxShared(self)
         self._random = Random()
+        self._settings = Settings()
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
@@ -352,6 +353,8 @@ class Session:
         self._shared.apply(pickle.loads(buffers[message["news"]]), reader, buffers)
         if "random" in message:
             self._random.restore(pickle.loads(buffers[message["random"]]))
+        if "settings" in message:
+            self._settings.restore(pickle.loads(buffers[message["settings"]]))
         opened = [self._container(made, reader) for made in message["containers"]]
         self._opened = opened
         contents, live, patches, payload = self.load(buffers[message["payload"]])
@@ -437,7 +440,7 @@ class Session:
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         let_go, self._let_go[:] = list(self._let_go), []
         more["dropped"] = [number for number in let_go if number not in self._lent]  # it may have come anew
-        more["moved"] = self._random.moved()
+        more["random"] = [[name, writer.write(state)] for name, state in self._random.changed().items()]
         more["names"] = rebound
         self._told |= renamed
         watched, files = self._files.names(), self._files.changes()

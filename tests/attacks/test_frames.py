@@ -105,6 +105,24 @@ def NAME(*args):
     )
 
 
+def attack_states_of_random_generators(work: Any) -> None:
+    """Says of the random generators what would have the judge read beyond them, and what is no state at all."""
+    work.everywhere(
+        GRAB
+        + """
+def NAME(*args):
+    words = [["np", 0, "<u4", [n], 0] for n in (624, 625)]
+    buffer = b"\\xff" * 2500
+    for name, state in (
+        ("numpy", ["t", [words[0], 625, 0, 0.5]]), ("numpy", ["t", [words[0], -1, 1, 0.5]]),
+        ("random", ["t", [words[1], None]]), ("torch", ["np", 0, "|u1", [2500], 0]), ("os", 1), ([], {}),
+    ):
+        answer = {"op": "value", "value": 0, "news": [], "containers": [], "random": [[name, state]]}
+        sock.sendall(frame(answer, [buffer]))
+    return 0"""
+    )
+
+
 def attack_functions_that_it_has_let_go_of(work: Any) -> None:
     """Says that it holds nothing of the judge's any more, in ways that are none too, and calls all of it then."""
     work.everywhere(

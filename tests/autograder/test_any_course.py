@@ -1266,6 +1266,88 @@ CASES = [
             "class Thing:\n    def __init__(self):\n        self.v = 2\n    def __eq__(self, o):\n        return False\nthing = Thing()",
         ),
     ),
+    # -- what a call depends on without being handed it
+    Case(
+        "a function that seeds",
+        "import random\nimport numpy as np\ndef set_seed(s):\n    random.seed(s)\n    np.random.seed(s)",
+        (
+            "import random\nset_seed(5)\na = random.random()\nset_seed(5)\nassert random.random() == a",
+            "import random\nset_seed(5)\na = random.random()\nrandom.seed(5)\nassert random.random() == a",
+            "set_seed(5)\na = np.random.rand(3)\nset_seed(5)\nassert (np.random.rand(3) == a).all()",
+            "set_seed(5)\na = np.random.randn()\nset_seed(5)\nassert np.random.randn() == a",
+        ),
+        ("def set_seed(s):\n    pass", "import random\ndef set_seed(s):\n    random.seed(s)"),
+        ("import random\nimport numpy as np\ndef set_seed(s):\n    np.random.seed(s)\n    random.seed(s)",),
+    ),
+    Case(
+        "draws of a test and of the learner's code in turn",
+        "import random\nimport numpy as np\ndef draw():\n    return random.gauss(0, 1), np.random.randn()",
+        (
+            "import random\ndef three():\n    random.seed(1)\n    np.random.seed(1)\n"
+            "    return [draw(), (random.gauss(0, 1), np.random.randn()), draw()]\nfirst = three()\n"
+            "random.seed(1)\nnp.random.seed(1)\n"
+            "assert first == [(random.gauss(0, 1), np.random.randn()) for _ in range(3)] and first == three()",
+        ),
+        ("import random\nimport numpy as np\ndef draw():\n    random.seed(1)\n    return random.gauss(0, 1), 0.5",),
+    ),
+    Case(
+        "a locked cell that calls what the learner seeds with",
+        "import random\ndef set_seed(s):\n    random.seed(s)",
+        (
+            "set_seed(2)\nset_seed(2)\na = random.random()\nrandom.seed(2)\nassert random.random() == a",
+            "random.seed(2)\nset_seed(2)\na = random.random()\nset_seed(2)\nassert random.random() == a",
+        ),
+        ("def set_seed(s):\n    pass",),
+        setup="import random\nrandom.seed(2)",
+    ),
+    Case(
+        "the environment that a test sets",
+        "import os\ndef user():\n    return os.environ.get('APP_USER', 'nobody')",
+        (
+            "import os\nfrom unittest.mock import patch\nwith patch.dict(os.environ, {'APP_USER': 'ann'}):\n"
+            "    assert user() == 'ann'\nassert user() == 'nobody'",
+            "import os\nos.environ['APP_USER'] = 'bob'\nassert user() == 'bob'",
+            "import os\nassert user() == 'bob'\ndel os.environ['APP_USER']\nassert user() == 'nobody'",
+            "import os\nfrom unittest.mock import patch\nwith patch.dict(os.environ, {}, clear=True):\n"
+            "    assert user() == 'nobody'\nassert user() == 'nobody'",
+            "def test_user(monkeypatch):\n    monkeypatch.setenv('APP_USER', 'eve')\n    assert user() == 'eve'\n"
+            "import pytest\nwith pytest.MonkeyPatch.context() as patch:\n    test_user(patch)",
+        ),
+        ("def user():\n    return 'nobody'",),
+        ("from os import getenv\ndef user():\n    return getenv('APP_USER') or 'nobody'",),
+    ),
+    Case(
+        "the environment that the learner's code sets",
+        "import os\nos.environ['APP_MODE'] = 'fast'\ndef mode():\n    return os.environ['APP_MODE']",
+        (
+            "import os\nfrom unittest.mock import patch\nassert mode() == 'fast'\n"
+            "with patch.dict(os.environ, {'APP_MODE': 'slow'}):\n    assert mode() == 'slow'\nassert mode() == 'fast'",
+        ),
+        ("def mode():\n    return 'fast'",),
+    ),
+    Case(
+        "the limit of recursion that a test sets",
+        "def depth(n):\n    return 0 if n == 0 else 1 + depth(n - 1)",
+        (
+            "import sys\nsys.setrecursionlimit(10000)\nassert depth(3000) == 3000",
+            "import sys, pytest\nsys.setrecursionlimit(300)\nwith pytest.raises(RecursionError):\n    depth(500)",
+            "import sys\nsys.setrecursionlimit(1000)\nassert depth(500) == 500",
+        ),
+        ("def depth(n):\n    return 0 if n == 0 else depth(n - 1)", "def depth(n):\n    return n"),
+    ),
+    Case(
+        "the decimal context of a test",
+        "from decimal import Decimal\ndef third():\n    return str(Decimal(1) / 3)",
+        (
+            "import decimal\nwith decimal.localcontext() as c:\n    c.prec = 5\n    assert third() == '0.33333'\n"
+            "assert third() == '0.' + 28 * '3'",
+            "import decimal\nwith decimal.localcontext() as c:\n    c.prec = 3\n    c.rounding = decimal.ROUND_UP\n"
+            "    assert third() == '0.334'",
+            "import decimal\ndecimal.getcontext().prec = 7\nassert third() == '0.3333333'",
+        ),
+        ("def third():\n    return '0.33333'",),
+        ("import decimal\ndef third():\n    return str(decimal.Decimal(2) / 6)",),
+    ),
 ]
 
 # Tests, by their case and number, whose points still differ from those of one plain interpreter, and what was said.

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import gc
 import os
+import random
 import signal
 import textwrap
 import threading
@@ -293,6 +294,54 @@ def test_a_generators_state_moves_on(learner: Learner) -> None:
     for _ in range(2):
         assert torch.equal(draw(ours), torch.randn(3, generator=same))
     assert torch.equal(torch.randn(2, generator=ours), torch.randn(2, generator=same))
+
+
+def test_what_the_learners_code_does_to_the_random_generators_is_done_here(learner: Learner) -> None:
+    seed, draw = learner(
+        """
+        import random, numpy as np
+        def seed(s): random.seed(s); np.random.seed(s); torch.manual_seed(s)
+        def draw(): return random.gauss(0, 1), np.random.randn(), float(torch.randn(()))
+        """,
+        "seed",
+        "draw",
+    )
+
+    def own() -> tuple[float, ...]:
+        return random.gauss(0, 1), np.random.randn(), float(torch.randn(()))
+
+    seed(5)
+    mixed = [own(), draw(), own(), own(), draw(), draw()]
+    seed(5)
+    assert mixed == [own() for _ in range(6)]
+    for generator in (random.seed, np.random.seed, torch.manual_seed):
+        generator(5)
+    assert mixed == [own() for _ in range(6)]
+
+
+def test_a_cell_that_runs_on_both_sides_draws_on_each_for_itself(learner: Learner) -> None:
+    seed = learner("import random\ndef seed(s): random.seed(s)", "seed")
+    random.seed(1)
+    here = random.getstate()
+    learner.client.run("random.seed(7)", here_too=True)
+    assert random.getstate() == here
+    seed(7)  # which moves nothing there
+    assert random.getstate() == random.Random(7).getstate()
+
+
+def test_of_the_environment_what_changed_is_sent_and_nothing_else(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = learner("import os\ndef look(): return dict(os.environ)", "look")
+    monkeypatch.setenv("SET_LATER", "1")
+    before = look()
+    assert before["SET_LATER"] == "1" and "PYTEST_VERSION" in os.environ and "PYTEST_VERSION" not in before
+    with monkeypatch.context() as patch:
+        for name in list(os.environ):
+            patch.delenv(name)
+        patch.setenv("NEW", "\udcff=")
+        assert look()["NEW"] == "\udcff=" and "PATH" not in look() and "SET_LATER" not in look()
+    assert look() == before
 
 
 def test_only_what_changed_is_sent(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -987,6 +1036,80 @@ def test_forged_answers_end_the_conversation_and_nothing_else(learner: Learner, 
     with pytest.raises(WireError):
         forge(message)
     assert learner.client.lost and learner.client.unanswered
+
+
+WORDS = "np.arange(625, dtype='u4')"
+NUMPYS = f"{WORDS}[:624]"
+NO_STATES = {
+    "of no generator": ("os", "1"),
+    "of no kind": ("random", "7"),
+    "an object": ("random", "object()"),
+    "of objects": ("random", "(object(), None)"),
+    "words of another size": ("random", f"({WORDS}.astype('u8'), None)"),
+    "signed words": ("random", f"({WORDS}.astype('i4'), None)"),
+    "words in another order": ("random", f"({WORDS}.astype('>u4'), None)"),
+    "too few words": ("random", f"({WORDS}[:3], None)"),
+    "words in a square": ("random", f"({WORDS}.reshape(25, 25), None)"),
+    "a position too far": ("random", f"({WORDS} + 1, None)"),
+    "a number that is none": ("random", f"({WORDS}, 'x')"),
+    "a part too many": ("random", f"({WORDS}, None, 1)"),
+    "numpy, no words": ("numpy", "([1] * 624, 1, 0, 0.0)"),
+    "numpy, too many words": ("numpy", f"({WORDS}, 1, 0, 0.0)"),
+    "numpy, a position too far": ("numpy", f"({NUMPYS}, 625, 0, 0.0)"),
+    "numpy, a position before the first": ("numpy", f"({NUMPYS}, -1, 0, 0.0)"),
+    "numpy, a position that is true": ("numpy", f"({NUMPYS}, True, 0, 0.0)"),
+    "numpy, a second number or not": ("numpy", f"({NUMPYS}, 1, 2, 0.0)"),
+    "numpy, a number that is none": ("numpy", f"({NUMPYS}, 1, 1, None)"),
+    "torch, no bytes": ("torch", "'x' * 5056"),
+    "torch, too few": ("torch", "torch_state()[:5048]"),
+    "torch, too many": ("torch", "np.append(torch_state(), np.uint8(0))"),
+    "torch, words for bytes": ("torch", "torch_state().view('u4')"),
+    "torch, not seeded": ("torch", "torch_state(seeded=0)"),
+    "torch, none left": ("torch", "torch_state(left=0)"),
+    "torch, fewer than none left": ("torch", "torch_state(left=-1)"),
+    "torch, too many left": ("torch", "torch_state(left=625)"),
+    "torch, more left than there are": ("torch", "torch_state(left=624, place=624)"),
+    "torch, one more left than there are": ("torch", "torch_state(left=300, place=326)"),
+    "torch, a place too far": ("torch", "torch_state(left=1, place=625)"),
+    "torch, a place that begins anew": ("torch", "torch_state(left=1, place=2**32)"),
+    "torch, a truth that is neither": ("torch", "torch_state(waits=2)"),
+}
+TORCH_STATE = """
+    import gc, struct, numpy as np
+    def torch_state(left=1, seeded=1, place=0, waits=0):
+        state = torch.get_rng_state().numpy()
+        struct.pack_into("=iiQ", state, 8, left, seeded, place)
+        state[5052] = waits
+        return state
+"""
+
+
+@pytest.mark.parametrize(("name", "state"), NO_STATES.values(), ids=NO_STATES.keys())
+def test_a_state_that_no_generator_has_is_not_taken_over(learner: Learner, name: str, state: str) -> None:
+    states = random.getstate(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # type: ignore[index]
+    learner(TORCH_STATE)
+    forge = learner(
+        f"""
+        def forge():
+            (session,) = [o for o in gc.get_objects() if type(o).__name__ == "Session"]
+            session._random.changed = lambda: {{{name!r}: {state}}}
+        """,
+        "forge",
+    )
+    with pytest.raises(WireError, match=r"state came that is none|answer cannot be read"):
+        forge()
+    assert learner.client.lost and learner.client.unanswered
+    assert states == (random.getstate(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist())  # type: ignore[index]
+
+
+def test_nor_is_one_of_a_generator_that_was_handed_over(learner: Learner) -> None:
+    learner(TORCH_STATE)
+    forge = learner("def forge(g): g.set_state(torch.from_numpy(torch_state(left=624, place=624)))", "forge")
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state().tolist()
+    with pytest.raises(WireError, match="state came that is none"):
+        forge(generator)
+    assert generator.get_state().tolist() == before
 
 
 def test_names_come_only_as_they_were_asked_for(plain: Learner) -> None:
