@@ -17,6 +17,7 @@ import traceback
 import types
 from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from enum import Enum, EnumType
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -89,6 +90,11 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
     found = client.do("getattr", holder, name)
     if name == "co_filename" and found not in client.cells:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
+    return _marked(name, found)
+
+
+def _marked(name: str, found: Any) -> Any:
+    """An attribute that came from the sandbox; of one whose text may be run, as a learner's text."""
     if name == "__annotations__" and type(found) is dict:
         return {key: LearnersText(kind) if type(kind) is str else kind for key, kind in found.items()}
     if name == "__doc__":  # of which whoever wants examples makes a text, whatever it is
@@ -99,14 +105,10 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
 class Remote:
     """A learner's object. It does what is asked of it, but never answers ``==`` or truth for itself.
 
-    It does where the reference solution's own classes define how.
+    It does where the reference solution's own classes define how. Here is what all have, and shows of none.
     """
 
     __slots__ = ("__weakref__", "_client", "_items", "_kind", "_number")
-
-    def __init__(self, client: Client, number: int, kind: str | None = None) -> None:
-        for name, value in (("_client", client), ("_number", number), ("_kind", kind), ("_items", None)):
-            object.__setattr__(self, name, value)
 
     def __init_subclass__(cls) -> None:
         """What a library's class does to those derived from it was done there, to the learner's own."""
@@ -114,7 +116,7 @@ class Remote:
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if isinstance(type(self), RemoteClass):
-            return vars(type(self)).get("_given", type(self))
+            return _body(type(self)).get("_given", type(self))
         return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
 
     def __getattribute__(self, name: str) -> Any:
@@ -138,11 +140,6 @@ class Remote:
     def __dir__(self) -> Any:
         return self._client.do("dir", self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._client.do("call", self, args, kwargs)
-
-    # -- as a container ---------------------------------------------------------------------------------------
-
     def _listed(self) -> list[Any] | None:
         """What an object in the place of a container holds, looked at once: it cannot say one thing and then another.
 
@@ -151,6 +148,47 @@ class Remote:
         if self._items is None:
             object.__setattr__(self, "_items", _look(self._client, self))
         return None if self._items is None else self._items[1]
+
+    def __bool__(self) -> bool:
+        if self._client.operators & {"bool", "len"}:
+            return bool(self._client.do("bool", self))
+        raise TypeError("A learner's object does not say for itself whether it is true. Compare what it holds.")
+
+    def __str__(self) -> str:
+        return LearnersText(self._client.do("str", self))
+
+    def __repr__(self) -> str:
+        if "repr" in self._client.operators:
+            return LearnersText(self._client.do("repr", self))
+        return f"<the learner's {(self._kind or type(self).__name__).rpartition(':')[2]}>"
+
+    def __format__(self, spec: str) -> str:
+        return str(self._client.do("format", self, spec))
+
+    def __copy__(self) -> Any:
+        return self._client.do("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._client.do("deepcopy", self)
+
+
+def reference(kind: type[Remote], client: Client, number: int, name: str | None) -> Remote:
+    """What stands for an object. No ``__init__`` makes it: ``super().__init__()`` of a test's would find that."""
+    made = object.__new__(kind)
+    for own, value in (("_client", client), ("_number", number), ("_kind", name), ("_items", None)):
+        object.__setattr__(made, own, value)
+    return made
+
+
+class RemoteThing(Remote):
+    """A learner's object of no class of the learner's: what it can do shows when it is asked to."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._client.do("call", self, args, kwargs)
+
+    # -- as a container ---------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         if (items := self._listed()) is not None:
@@ -198,22 +236,6 @@ class Remote:
     def __hash__(self) -> int:
         return self._client.do("hash", self) if "hash" in self._client.operators else id(self)
 
-    def __bool__(self) -> bool:
-        if self._client.operators & {"bool", "len"}:
-            return bool(self._client.do("bool", self))
-        raise TypeError("A learner's object does not say for itself whether it is true. Compare what it holds.")
-
-    def __str__(self) -> str:
-        return LearnersText(self._client.do("str", self))
-
-    def __repr__(self) -> str:
-        if "repr" in self._client.operators:
-            return LearnersText(self._client.do("repr", self))
-        return f"<the learner's {(self._kind or type(self).__name__).rpartition(':')[2]}>"
-
-    def __format__(self, spec: str) -> str:
-        return str(self._client.do("format", self, spec))
-
     # -- as what a statement works with ---------------------------------------------------------------------------
 
     def __enter__(self) -> Any:
@@ -234,12 +256,6 @@ class Remote:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
         return bool(self._client.do("aexit", self, _told(error))) and _may_be_swallowed(error)
 
-    def __copy__(self) -> Any:
-        return self._client.do("copy", self)
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self._client.do("deepcopy", self)
-
 
 def _told(error: BaseException | None) -> BaseException | None:
     """What a learner's context manager is told of an error: of a failed assertion not what it expected."""
@@ -254,7 +270,7 @@ def _may_be_swallowed(error: BaseException | None) -> bool:
     return not any(name.startswith("autograder.judge.") for name in came_by)
 
 
-class RemoteAwaitable(Remote):
+class RemoteAwaitable(RemoteThing):
     """A learner's object that a test may wait for. Others must not look as if it could: mocks ask."""
 
     __slots__ = ()
@@ -317,10 +333,33 @@ def _in_place(name: str) -> Callable[[Remote, Any], Any]:
 
 
 for _name in (*UNARY, *ORDER, *BINARY, *CONVERSIONS):
-    setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
+    setattr(RemoteThing, f"__{_name.rstrip('_')}__", _operation(_name))
 for _name in BINARY:
-    setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
-    setattr(Remote, f"__i{_name.rstrip('_')}__", _in_place(_name))
+    setattr(RemoteThing, f"__r{_name.rstrip('_')}__", _reflected(_name))
+    setattr(RemoteThing, f"__i{_name.rstrip('_')}__", _in_place(_name))
+
+
+# Methods and more that what stands here has whatever the learner's class has; and those that it has where that has.
+_ALWAYS = frozenset({"__delattr__", "__dir__", "__getattribute__", "__init__", "__init_subclass__", "__setattr__"})
+_SPECIAL: dict[str, Any] = {
+    name: held
+    for kind in (Remote, RemoteThing, RemoteAwaitable)
+    for name, held in vars(kind).items()
+    if type(held) is types.FunctionType and name.startswith("__") and name not in _ALWAYS
+}
+# What of these a class has is its learner's word: neither ours nor, as for ``hasattr(kind, "__len__")``, its class's.
+_LOOKED_FOR = _ALWAYS | {"__slots__"} | _SPECIAL.keys()
+
+_ENUMS = frozenset(name for name in vars(Enum) if not name.startswith("__"))  # what each has of its own
+
+# How a sandbox tells of them: a class's own, those of Python's and libraries' classes behind it, and which are None.
+Special = list[list[str]]
+
+
+def _body(kind: type) -> Mapping[str, Any]:
+    """What a class holds here, of which one that stands for a learner's does not tell."""
+    found: Mapping[str, Any] = type.__getattribute__(kind, "__dict__")
+    return found
 
 
 class RemoteClass(ABCMeta):
@@ -334,9 +373,11 @@ class RemoteClass(ABCMeta):
         for kind in {kind for base in bases for kind in base.__mro__ if isinstance(kind, RemoteClass)}:
             _offer(kind)
         cell = {key: body.pop(key) for key in ("__classcell__",) if key in body}
-        made = super().__new__(cls, name, bases, {"__module__": "__main__"} | cell)
+        known = {"__module__": "__main__", "_abc_impl": _registry(), "_parents": bases}
+        made = type.__new__(cls, name, bases, known | cell)
         number = client.do("class", name, bases, body, keywords)
         client.stands_for(made, number)
+        define(client, made, [list(body), [], [name for name, held in body.items() if held is None]])
         return made
 
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> None:
@@ -350,15 +391,38 @@ class RemoteClass(ABCMeta):
         name: str,
         doc: str | None,
         bases: tuple[type, ...],
+        parents: tuple[type, ...],
         body: Mapping[str, Any] = MappingProxyType({}),
     ) -> RemoteClass:
-        """The class that stands for one of the learner's."""
+        """The class that stands for one of the learner's, which has these parents there."""
         text = None if doc is None else LearnersText(doc)
-        made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": text, **body})
-        # what stands here is never made by a call, so that no method of an abstract class can be missing
-        for own, value in (("_client", client), ("_number", number), ("__abstractmethods__", frozenset())):
+        known = {"__module__": "__main__", "__doc__": text, "_abc_impl": _registry(), "_parents": parents or (object,)}
+        made: RemoteClass = type.__new__(cls, name, bases, known | {**body})
+        for own, value in (("_client", client), ("_number", number)):
             type.__setattr__(made, own, value)
         return made
+
+    def mro(cls) -> list[type]:
+        """Enumerations' classes are behind a learner's enumeration: their own class lets none else derive from them."""
+        found = super().mro()
+        parents = [kind for parent in _body(cls).get("_parents", ()) for kind in parent.__mro__]
+        enums = [kind for kind in parents if type(kind) is EnumType and is_python(kind) and kind not in found]
+        return [*found[:-1], *enums, found[-1]]
+
+    def __getattribute__(cls, name: str) -> Any:
+        """What is asked of a class about itself is the learner's class's, not that of what stands for it."""
+        body = type.__getattribute__(cls, "__dict__")
+        if name in _TOLD and "_number" in body:
+            return _TOLD[name](cls)
+        if name in _LOOKED_FOR:
+            behind = type.__getattribute__(cls, "__mro__")
+            if not any(name in _body(kind).get("_told", ()) for kind in behind):
+                return getattr(super(next(kind for kind in behind if kind in (Remote, RemoteError, _Named)), cls), name)
+            if name not in _SPECIAL:
+                raise AttributeError(name)  # so that it is asked for
+        if name in _ENUMS and issubclass(cls, Enum):
+            raise AttributeError(name)
+        return type.__getattribute__(cls, name)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return cls._client.do("call", cls, args, kwargs)
@@ -417,22 +481,62 @@ class _Inherited:
 
 def _offer(kind: RemoteClass) -> None:
     """Has ``super()`` find what a learner's class defines; nothing else looks into the class that stands for it."""
-    if Remote not in kind.__mro__ or "_offered" in vars(kind):
+    if Remote not in type.__getattribute__(kind, "__mro__") or "_offered" in _body(kind):
         return
     type.__setattr__(kind, "_offered", True)
     said = kind._client.do("defined", kind)
-    ours = COMPARISONS | {*vars(kind), "_members"}
-    for name in said if type(said) is list else ():
+    ours = COMPARISONS | {*_body(kind), "_members"}
+    for name in said if type(said) is dict else ():
         if type(name) is str and name not in ours and (name == "__init__" or not name.startswith("__")):
             type.__setattr__(kind, name, _Inherited(kind, name))
 
 
 def _members(kind: RemoteClass) -> list[Any] | None:
     """What a class holds that has a length, as enumerations do; looked at once."""
-    if "_members" not in vars(kind):
+    if "_members" not in _body(kind):
         type.__setattr__(kind, "_members", _look(kind._client, kind))
-    found = vars(kind)["_members"]
+    found = _body(kind)["_members"]
     return None if found is None else found[1]
+
+
+def _registry() -> Any:
+    """What makes an abstract base class of a class. ABCMeta's own way would ask the sandbox while it is being read."""
+    return ABCMeta("_", (), {})._abc_impl  # type: ignore[attr-defined]
+
+
+def _held(kind: RemoteClass) -> MappingProxyType[str, Any]:
+    """What a learner's class holds itself: what could compare only as it may, and no text to run here."""
+    if given := _body(kind).get("_given"):
+        return vars(given)
+    said = kind._client.do("defined", kind)
+    held = {name: _marked(name, one) for name, one in said.items()} if type(said) is dict else {}
+    for name in held.keys() & (COMPARISONS | _SPECIAL.keys()):
+        if held[name] is not None:
+            held[name] = _SPECIAL.get(name, _Inherited(kind, name))
+    return MappingProxyType(held)
+
+
+def _bases(kind: RemoteClass) -> tuple[type, ...]:
+    if given := _body(kind).get("_given"):
+        return given.__bases__
+    return tuple(_body(parent).get("_given", parent) for parent in _body(kind)["_parents"])
+
+
+def _mro(kind: RemoteClass) -> tuple[type, ...]:
+    if given := _body(kind).get("_given"):
+        return given.__mro__
+    bases = _bases(kind)
+    return kind, *functools._c3_merge([*(list(base.__mro__) for base in bases), list(bases)])  # type: ignore[attr-defined]
+
+
+_TOLD: dict[str, Callable[[RemoteClass], Any]] = {
+    "__base__": lambda kind: _bases(kind)[0],
+    "__bases__": _bases,
+    "__dict__": _held,
+    "__flags__": lambda kind: kind._client.do("getattr", kind, "__flags__"),  # whether it is abstract
+    "__mro__": _mro,
+    "mro": lambda kind: functools.partial(list, _mro(kind)),
+}
 
 
 def _fields(said: Any) -> dict[str, Any]:
@@ -481,21 +585,46 @@ def class_of(
 
     One with fields is a class of named tuples, which are here as tuples.
     """
+    known = tuple(parent for parent in parents if parent is not None)
     if fields is not None:
-        return RemoteClass.make(client, number, name, doc, (_Named, named_tuple(name, fields)))
-    known = [parent for parent in parents if parent is not None]
+        return RemoteClass.make(client, number, name, doc, (_Named, named_tuple(name, fields)), known)
     errors = tuple(parent for parent in known if issubclass(parent, Exception))
     if errors:
         first = () if any(issubclass(parent, RemoteError) for parent in errors) else (RemoteError,)
-        return RemoteClass.make(client, number, name, doc, (*first, *errors))
+        return RemoteClass.make(client, number, name, doc, (*first, *errors), known)
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
     given = next(filter(_is_given, plain), None)
-    body = _solutions(client) if given is None else _said_here(given)
+    body = {} if given is None else _said_here(given)
     try:
-        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain), body)
+        return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain), known, body)
     except TypeError:  # bases that do not go together
-        return RemoteClass.make(client, number, name, doc, (RemoteAwaitable,))
+        return RemoteClass.make(client, number, name, doc, (Remote,), known)
+
+
+def define(client: Client, kind: type, special: Special) -> None:
+    """Gives a class that stands for a learner's the special methods that the sandbox says it has, and no others."""
+    if not isinstance(kind, RemoteClass):
+        return
+    own, more, none = map(set, special)
+    body, told = _body(kind), own | more
+    behind = map(_body, type.__getattribute__(kind, "__mro__"))
+    given = next((one["_given"] for one in behind if "_given" in one), None)
+    if not issubclass(kind, Remote):
+        has = set()
+    elif given is None:
+        has = told & _SPECIAL.keys()
+    elif "_given" in body:  # what it says of itself it has already, from the instructor's class
+        told = {name for one in given.__mro__[:-1] for name in vars(one)}
+        has = (own | told) & _SPECIAL.keys() - _SAID - (body.keys() - body.get("_has", set()))
+    else:  # the instructor's class behind it says what the solution's classes do not
+        has = {name for name in own & _SPECIAL.keys() if name not in _SAID or name.strip("_") in client.operators}
+    for name in body.get("_has", set()) - has:
+        type.__delattr__(kind, name)
+    for name in has:
+        type.__setattr__(kind, name, None if name in none else _SPECIAL[name])
+    type.__setattr__(kind, "_has", has)
+    type.__setattr__(kind, "_told", told)
 
 
 # What an object says of itself by its class: of a class that an instructor's cell defines, it is said here.
@@ -516,7 +645,7 @@ def _said_here(given: type) -> dict[str, Any]:
     found: dict[str, Any] = {name: own for name, own in said.items() if own is None or type(own) is types.FunctionType}
     if "__bool__" not in found:
         found["__bool__"] = (lambda self: len(self) > 0) if "__len__" in found else lambda self: True
-    return dict.fromkeys(_SIGNS, lambda *operands: NotImplemented) | found | {"_given": given}
+    return found | {"_given": given}
 
 
 def _is_given(kind: type) -> bool:
@@ -527,12 +656,6 @@ def _is_given(kind: type) -> bool:
 def _is_shipped(module: str) -> bool:
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and not installed(module) and Path(file).is_relative_to(Path.cwd())
-
-
-def _solutions(client: Client) -> dict[str, Any]:
-    """The body of a class of the learner's own: what the solution's classes say for themselves is asked for."""
-    asked = {name: vars(Remote)[name] for name in _SAID & vars(Remote).keys() if name.strip("_") in client.operators}
-    return asked | ({"__hash__": Remote.__hash__} if "__eq__" in asked else {})  # which Python would take away
 
 
 @functools.cache
@@ -597,14 +720,23 @@ def is_python(kind: type) -> bool:
 
 
 def well_formed(tree: Any, depth: int = 0) -> bool:
-    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases, fields or None]."""
+    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases, fields or None, special].
+
+    For the last see :data:`Special`.
+    """
     if type(tree) is str:
         return True
-    if type(tree) is not list or len(tree) != 5 or depth > 20:
+    if type(tree) is not list or len(tree) != 6 or depth > 20:
         return False
-    number, name, doc, bases, fields = tree
-    if fields is not None and not (type(fields) is list and all(type(one) is str for one in fields)):
+    number, name, doc, bases, fields, special = tree
+    if fields is not None and not _is_texts(fields):
+        return False
+    if type(special) is not list or len(special) != 3 or not all(_is_texts(names) for names in special):
         return False
     if type(number) is not int or type(name) is not str or not (doc is None or type(doc) is str):
         return False
     return type(bases) is list and all(well_formed(base, depth + 1) for base in bases)
+
+
+def _is_texts(names: Any) -> bool:
+    return type(names) is list and all(type(one) is str for one in names)

@@ -43,6 +43,7 @@ from autograder.judge.objects import (
     RemoteAwaitable,
     RemoteClass,
     RemoteError,
+    RemoteThing,
     is_remote,
 )
 from autograder.judge.patches import Patches
@@ -123,6 +124,7 @@ class Client:
         self._live = Live()
         self._arriving: list[int] = []
         self._classes: dict[int, type] = {}  # what stands here for the learner's classes
+        self._told: dict[int, Any] = {}  # how the sandbox last described each
         self._shipped: dict[str, type | None] = {}  # and for those of modules that the assignment ships
         self._depth = 0  # of questions that are asked while one is being answered
         self._passed: list[Any] = []  # what callbacks got and gave: the code that runs there may name it again
@@ -435,20 +437,29 @@ class Client:
             raise WireError("A class came that is none.")
         if type(tree) is str:
             return self._shipped_one(tree)
-        number, name, doc, bases, fields = tree
+        number, name, doc, bases, fields, special = tree
         if number not in self._classes:
             here = vars(sys.modules["__main__"]).get(name)
-            instructors = here if isinstance(here, type) and here.__module__ == "__main__" else None
+            is_here = isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__"
+            instructors = here if is_here else None
             known = None if instructors is None else named_fields(instructors)
             if instructors is not None and (
                 issubclass(instructors, Exception) or (known is not None and list(known) == fields)
             ):
                 self._classes[number] = instructors
             else:
-                parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
+                parents = [
+                    self._stand_in(base) or objects.library_class(base) or _error(base) or _DATA.get(base)
+                    for base in bases
+                ]
                 self._classes[number] = objects.class_of(
                     self, number, name, doc, [instructors, *parents], None if fields is None else tuple(fields)
                 )
+        if self._told.get(number) != tree:
+            self._told[number] = tree
+            for base in bases:
+                self._stand_in(base)
+            objects.define(self, self._classes[number], special)
         return self._classes[number]
 
     def _shipped_one(self, name: str) -> type | None:
@@ -457,6 +468,7 @@ class Client:
             given = objects.shipped_class(name)
             if given is not None and not issubclass(given, Exception):
                 given = objects.class_of(self, 0, given.__name__, given.__doc__, [given], None)
+                objects.define(self, given, [[], [], []])
             self._shipped[name] = given
         return self._shipped[name]
 
@@ -627,9 +639,8 @@ class Client:
                 self._dropped.remove(number)
             kind = self._stand_in(tree)
             if kind is None or not issubclass(kind, Remote):
-                kind = RemoteAwaitable if tree in AWAITED else Remote
-            found = object.__new__(kind)
-            Remote.__init__(found, self, number, tree if type(tree) is str else None)
+                kind = RemoteAwaitable if tree in AWAITED else RemoteThing
+            found = objects.reference(kind, self, number, tree if type(tree) is str else None)
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
@@ -680,7 +691,7 @@ def _buffer(content: bytes | None, writer: Writer) -> int | None:
 
 def _is_named(kind: type) -> bool:
     """Whether this is a class of named tuples, one that stands for a learner's included."""
-    return named_fields(kind) is not None or (issubclass(type(kind), RemoteClass) and issubclass(kind, tuple))
+    return issubclass(kind, tuple) if issubclass(type(kind), RemoteClass) else named_fields(kind) is not None
 
 
 def _is_tests_own(kind: type) -> bool:
