@@ -599,7 +599,7 @@ def class_of(
     try:
         return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain), known, body)
     except TypeError:  # bases that do not go together
-        return RemoteClass.make(client, number, name, doc, (Remote,), known)
+        return RemoteClass.make(client, number, name, doc, own[:1] or (Remote,), known)
 
 
 def define(client: Client, kind: type, special: Special) -> None:
@@ -689,6 +689,11 @@ def library_class(name: Any) -> type | None:
     """A class written in Python, of an installed library that the judge has imported, by module:qualname."""
     found = _found(name)
     return found if found is not None and is_python(found) else None
+
+
+def known_class(name: Any) -> type | None:
+    """Any class of an installed library that the judge has imported: to be named among a class's bases, no more."""
+    return _found(name)
 
 
 def shipped_class(name: Any) -> type | None:

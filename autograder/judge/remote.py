@@ -448,10 +448,7 @@ class Client:
             ):
                 self._classes[number] = instructors
             else:
-                parents = [
-                    self._stand_in(base) or objects.library_class(base) or _error(base) or _DATA.get(base)
-                    for base in bases
-                ]
+                parents = [self._stand_in(base) or _base(base) for base in bases]
                 self._classes[number] = objects.class_of(
                     self, number, name, doc, [instructors, *parents], None if fields is None else tuple(fields)
                 )
@@ -920,6 +917,11 @@ def _plain_exception(error: Exception) -> Exception:
         return known(*args)
     except Exception:
         return RuntimeError(str(error))
+
+
+def _base(name: str) -> type | None:
+    """A class of Python's or a library's, behind one of the learner's."""
+    return objects.library_class(name) or _error(name) or _DATA.get(name) or objects.known_class(name)
 
 
 def _error(name: Any) -> type | None:

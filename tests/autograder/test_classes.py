@@ -86,7 +86,12 @@ ASKED = {
     ),
     "methods of Python's own classes": Asked(
         "class P(dict):\n    pass",
-        ("assert isinstance(P(), Sized)", "assert len(P(a=1)) == 1", "assert P.__hash__ is None"),
+        (
+            "assert isinstance(P(), Sized)",
+            "assert len(P(a=1)) == 1",
+            "assert P.__hash__ is None",
+            "assert P.__mro__ == (P, dict, object)",
+        ),
         "class P:\n    def __init__(self, **keys): pass",
     ),
     "methods given to it later": Asked(
@@ -131,6 +136,11 @@ ASKED = {
             "assert {P.RED: 1}[P.RED] == 1 and P.RED != P.BLUE and P.RED in P and hasattr(P, '__members__')",
         ),
         "class P:\n    RED = 1\n    BLUE = 2",
+    ),
+    "an enumeration of numbers": Asked(
+        "from enum import IntEnum\nclass P(IntEnum):\n    LOW = 1",
+        ("from enum import Enum, IntEnum\nassert issubclass(P, Enum) and P.__bases__ == (IntEnum,)",),
+        "class P(int):\n    LOW = 1",
     ),
     "an exception": Asked(
         "class P(ValueError):\n    def __str__(self): return 'P'\n    def __len__(self): return 1",
