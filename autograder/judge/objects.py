@@ -17,6 +17,7 @@ import traceback
 import types
 from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from enum import Enum, EnumType
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -104,6 +105,11 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
         raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
     if name == "co_filename" and found not in client.cells:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
+    return _marked(name, found)
+
+
+def _marked(name: str, found: Any) -> Any:
+    """An attribute that came from the sandbox; of one whose text may be run, as a learner's text."""
     if name == "__annotations__" and type(found) is dict:
         return {key: LearnersText(kind) if type(kind) is str else kind for key, kind in found.items()}
     if name == "__globals__":  # by which doctest tells the functions of a notebook from others
@@ -116,14 +122,10 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
 class Remote:
     """A learner's object. It does what is asked of it, but never answers ``==`` or truth for itself.
 
-    It does where the reference solution's own classes define how.
+    It does where the reference solution's own classes define how. Here is what all have, and shows of none.
     """
 
-    __slots__ = ("__weakref__", "_client", "_items", "_kind", "_number")
-
-    def __init__(self, client: Client, number: int, kind: str | None = None) -> None:
-        for name, value in (("_client", client), ("_number", number), ("_kind", kind), ("_items", None)):
-            object.__setattr__(self, name, value)
+    __slots__ = ("__weakref__", "_judges_client", "_judges_items", "_judges_kind", "_judges_number")
 
     def __init_subclass__(cls) -> None:
         """What a library's class does to those derived from it was done there, to the learner's own."""
@@ -131,134 +133,157 @@ class Remote:
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         if isinstance(type(self), RemoteClass):
-            return vars(type(self)).get("_given", type(self))
-        return _ASKED_FOR.get(self._kind) or library_class(self._kind) or Remote
+            return _body(type(self)).get("_given", type(self))
+        return _ASKED_FOR.get(self._judges_kind) or library_class(self._judges_kind) or Remote
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OWN:
             return object.__getattribute__(self, name)
-        client = object.__getattribute__(self, "_client")
+        client = object.__getattribute__(self, "_judges_client")
         if name.startswith(_NOT_ASKED):
             raise AttributeError(name)  # nothing of the learner's decides how a judge shows or converts things
         if name == "__dataclass_fields__":
             return getattr(type(self), name)
         if (given := _of_given(client, type(self), name)) is not _ABSENT:
             return given.__get__(self, type(self))
-        if name == "send" and object.__getattribute__(self, "_kind") == "builtins:coroutine":
+        if name == "send" and object.__getattribute__(self, "_judges_kind") == "builtins:coroutine":
             return functools.partial(_finish, client, self)
         return attribute(client, self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._client.do("setattr", self, name, value)
+        self._judges_client.do("setattr", self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._client.do("delattr", self, name)
+        self._judges_client.do("delattr", self, name)
 
     def __dir__(self) -> Any:
-        return self._client.do("dir", self)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._client.do("call", self, args, kwargs)
-
-    # -- as a container ---------------------------------------------------------------------------------------
+        return self._judges_client.do("dir", self)
 
     def _listed(self) -> list[Any] | None:
         """What an object in the place of a container holds, looked at once: it cannot say one thing and then another.
 
         None for what has no length, and for an instance of a class whose length or items the solution defines.
         """
-        if self._items is None:
-            object.__setattr__(self, "_items", _look(self._client, self))
-        return None if self._items is None else self._items[1]
+        if self._judges_items is None:
+            object.__setattr__(self, "_judges_items", _look(self._judges_client, self))
+        return None if self._judges_items is None else self._judges_items[1]
+
+    def __bool__(self) -> bool:
+        if self._judges_client.defines(type(self), "__bool__", "__len__"):
+            return bool(self._judges_client.do("bool", self))
+        items = self._listed()
+        return items is None or len(items) > 0  # as Python has it for what does not say: it is there
+
+    def __str__(self) -> str:
+        return LearnersText(self._judges_client.do("str", self))
+
+    def __repr__(self) -> str:
+        if self._judges_client.defines(type(self), "__repr__"):
+            return LearnersText(self._judges_client.do("repr", self))
+        return f"<the learner's {(self._judges_kind or type(self).__name__).rpartition(':')[2]}>"
+
+    def __format__(self, spec: str) -> str:
+        return str(self._judges_client.do("format", self, spec))
+
+    def __copy__(self) -> Any:
+        return self._judges_client.do("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._judges_client.do("deepcopy", self)
+
+
+def reference(kind: type[Remote], client: Client, number: int, name: str | None) -> Remote:
+    """What stands for an object. No ``__init__`` makes it: ``super().__init__()`` of a test's would find that."""
+    made = object.__new__(kind)
+    for own, value in (
+        ("_judges_client", client),
+        ("_judges_number", number),
+        ("_judges_kind", name),
+        ("_judges_items", None),
+    ):
+        object.__setattr__(made, own, value)
+    return made
+
+
+class RemoteThing(Remote):
+    """A learner's object of no class of the learner's: what it can do shows when it is asked to."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._judges_client.do("call", self, args, kwargs)
+
+    # -- as a container ---------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         if (items := self._listed()) is not None:
             return len(items)
-        if self._client.defines(type(self), "__len__"):
-            return self._client.do("len", self)
-        raise TypeError(f"object of type {(self._kind or type(self).__name__)!r} has no len()")
+        if self._judges_client.defines(type(self), "__len__"):
+            return self._judges_client.do("len", self)
+        raise TypeError(f"object of type {(self._judges_kind or type(self).__name__)!r} has no len()")
 
     def __iter__(self) -> Iterator[Any]:
         items = self._listed()
-        return iter(items) if items is not None else self._client.do("iter", self)
+        return iter(items) if items is not None else self._judges_client.do("iter", self)
 
     def __reversed__(self) -> Iterator[Any]:
         items = self._listed()
-        return reversed(items) if items is not None else self._client.do("reversed", self)
+        return reversed(items) if items is not None else self._judges_client.do("reversed", self)
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) in (int, slice) and (items := self._listed()) is not None and self._items[0]:
+        if type(key) in (int, slice) and (items := self._listed()) is not None and self._judges_items[0]:
             return items[key]
-        return self._client.do("getitem", self, key)
+        return self._judges_client.do("getitem", self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._client.do("setitem", self, key, value)
+        self._judges_client.do("setitem", self, key, value)
 
     def __delitem__(self, key: Any) -> None:
-        self._client.do("delitem", self, key)
+        self._judges_client.do("delitem", self, key)
 
     def __next__(self) -> Any:
-        if self._kind == "builtins:coroutine":  # as an event loop asks of what it has been given to run
-            _finish(self._client, self)
-        return self._client.do("next", self)
+        if self._judges_kind == "builtins:coroutine":  # as an event loop asks of what it has been given to run
+            _finish(self._judges_client, self)
+        return self._judges_client.do("next", self)
 
     def __contains__(self, item: Any) -> bool:
-        if self._client.defines(type(self), "__contains__"):
-            return self._client.do("contains", self, item)
+        if self._judges_client.defines(type(self), "__contains__"):
+            return self._judges_client.do("contains", self, item)
         return any(held is item or held == item for held in self)
 
     # -- what only the solution's own classes may say -----------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
-        if self is other or not self._client.defines(type(self), "__eq__"):
+        if self is other or not self._judges_client.defines(type(self), "__eq__"):
             return self is other
-        return bool(self._client.do("eq", self, other))
+        return bool(self._judges_client.do("eq", self, other))
 
     def __hash__(self) -> int:
-        return self._client.do("hash", self) if self._client.defines(type(self), "__hash__") else id(self)
-
-    def __bool__(self) -> bool:
-        if self._client.defines(type(self), "__bool__", "__len__"):
-            return bool(self._client.do("bool", self))
-        items = self._listed()
-        return items is None or len(items) > 0  # as Python has it for what does not say: it is there
-
-    def __str__(self) -> str:
-        return LearnersText(self._client.do("str", self))
-
-    def __repr__(self) -> str:
-        if self._client.defines(type(self), "__repr__"):
-            return LearnersText(self._client.do("repr", self))
-        return f"<the learner's {(self._kind or type(self).__name__).rpartition(':')[2]}>"
-
-    def __format__(self, spec: str) -> str:
-        return str(self._client.do("format", self, spec))
+        return self._judges_client.do("hash", self) if self._judges_client.defines(type(self), "__hash__") else id(self)
 
     # -- as what a statement works with ---------------------------------------------------------------------------
 
     def __enter__(self) -> Any:
-        return self._client.do("enter", self)
+        return self._judges_client.do("enter", self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._client.do("exit", self, _told(error))) and _may_be_swallowed(self._client, error)
+        return bool(self._judges_client.do("exit", self, _told(error))) and _may_be_swallowed(
+            self._judges_client, error
+        )
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return self._client.do("aiter", self)
+        return self._judges_client.do("aiter", self)
 
     async def __anext__(self) -> Any:
-        return self._client.do("anext", self)
+        return self._judges_client.do("anext", self)
 
     async def __aenter__(self) -> Any:
-        return self._client.do("aenter", self)
+        return self._judges_client.do("aenter", self)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._client.do("aexit", self, _told(error))) and _may_be_swallowed(self._client, error)
-
-    def __copy__(self) -> Any:
-        return self._client.do("copy", self)
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self._client.do("deepcopy", self)
+        return bool(self._judges_client.do("aexit", self, _told(error))) and _may_be_swallowed(
+            self._judges_client, error
+        )
 
 
 def _told(error: BaseException | None) -> BaseException | None:
@@ -277,14 +302,14 @@ def _may_be_swallowed(client: Client, error: BaseException | None) -> bool:
     return not any(name.startswith("autograder.judge.") for name in came_by)
 
 
-class RemoteAwaitable(Remote):
+class RemoteAwaitable(RemoteThing):
     """A learner's object that a test may wait for. Others must not look as if it could: mocks ask."""
 
     __slots__ = ()
 
     def __await__(self) -> Generator[None, None, Any]:
         yield from ()
-        return self._client.do("await", self)
+        return self._judges_client.do("await", self)
 
 
 def _finish(client: Client, coroutine: Remote, _: Any = None) -> NoReturn:
@@ -308,7 +333,7 @@ def _look(client: Client, holder: Any) -> tuple[Any, list[Any]] | None:
 def forget_items(value: Any, depth: int = 4) -> None:
     """What an object holds may change: it is handed to the learner's code, by itself or in a container."""
     if is_remote(value):
-        object.__setattr__(value, "_items", None)
+        object.__setattr__(value, "_judges_items", None)
     elif depth and type(value) in (tuple, list, dict) and len(value) < 1000:
         for one in value.values() if type(value) is dict else value:
             forget_items(one, depth - 1)
@@ -321,46 +346,77 @@ def is_remote(value: Any) -> bool:
 
 def _operation(name: str) -> Callable[..., Any]:
     def operate(self: Remote, *operands: Any) -> Any:
-        return self._client.operate(name, self, *operands)
+        return self._judges_client.operate(name, self, *operands)
 
     return operate
 
 
 def _reflected(name: str) -> Callable[[Remote, Any], Any]:
     def operate(self: Remote, other: Any) -> Any:
-        return self._client.operate(name, other, self)
+        return self._judges_client.operate(name, other, self)
 
     return operate
 
 
 def _in_place(name: str) -> Callable[[Remote, Any], Any]:
     def operate(self: Remote, other: Any) -> Any:
-        return self._client.operate(name, self, other, in_place=True)
+        return self._judges_client.operate(name, self, other, in_place=True)
 
     return operate
 
 
 for _name in (*UNARY, *ORDER, *BINARY, *CONVERSIONS):
-    setattr(Remote, f"__{_name.rstrip('_')}__", _operation(_name))
+    setattr(RemoteThing, f"__{_name.rstrip('_')}__", _operation(_name))
 for _name in BINARY:
-    setattr(Remote, f"__r{_name.rstrip('_')}__", _reflected(_name))
-    setattr(Remote, f"__i{_name.rstrip('_')}__", _in_place(_name))
+    setattr(RemoteThing, f"__r{_name.rstrip('_')}__", _reflected(_name))
+    setattr(RemoteThing, f"__i{_name.rstrip('_')}__", _in_place(_name))
+
+
+# Methods and more that what stands here has whatever the learner's class has; and those that it has where that has.
+_ALWAYS = frozenset({"__delattr__", "__dir__", "__getattribute__", "__init__", "__init_subclass__", "__setattr__"})
+_SPECIAL: dict[str, Any] = {
+    name: held
+    for kind in (Remote, RemoteThing, RemoteAwaitable)
+    for name, held in vars(kind).items()
+    if type(held) is types.FunctionType and name.startswith("__") and name not in _ALWAYS
+}
+# What of these a class has is its learner's word: neither ours nor, as for ``hasattr(kind, "__len__")``, its class's.
+_LOOKED_FOR = _ALWAYS | {"__slots__"} | _SPECIAL.keys()
+
+_ENUMS = frozenset(name for name in vars(Enum) if not name.startswith("__"))  # what each has of its own
+
+# How a sandbox tells of them: a class's own, those of Python's and libraries' classes behind it, and which are None.
+Special = list[list[str]]
+
+
+def behind(kind: type) -> tuple[type, ...]:
+    """A class and those that it is derived from here."""
+    found: tuple[type, ...] = type.__getattribute__(kind, "__mro__")
+    return found
+
+
+def _body(kind: type) -> Mapping[str, Any]:
+    """What a class holds here, of which one that stands for a learner's does not tell."""
+    found: Mapping[str, Any] = type.__getattribute__(kind, "__dict__")
+    return found
 
 
 class RemoteClass(ABCMeta):
     """The class of classes that stand for a learner's. A class statement that names one makes one there, too."""
 
-    _client: Client
-    _number: int
+    _judges_client: Client
+    _judges_number: int
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> RemoteClass:
-        client: Client = next(base._client for base in bases if isinstance(base, RemoteClass))
+        client: Client = next(base._judges_client for base in bases if isinstance(base, RemoteClass))
         for kind in {kind for base in bases for kind in base.__mro__ if isinstance(kind, RemoteClass)}:
             _offer(kind)
         cell = {key: body.pop(key) for key in ("__classcell__",) if key in body}
-        made = super().__new__(cls, name, bases, {"__module__": "__main__"} | cell)
+        known = {"__module__": "__main__", "_abc_impl": _registry(), "_parents": bases}
+        made = type.__new__(cls, name, bases, known | cell)
         number = client.do("class", name, bases, body, keywords)
         client.stands_for(made, number)
+        define(client, made, [list(body), [], [name for name, held in body.items() if held is None]])
         return made
 
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **keywords: Any) -> None:
@@ -374,51 +430,74 @@ class RemoteClass(ABCMeta):
         name: str,
         doc: str | None,
         bases: tuple[type, ...],
+        parents: tuple[type, ...],
         body: Mapping[str, Any] = MappingProxyType({}),
     ) -> RemoteClass:
-        """The class that stands for one of the learner's."""
+        """The class that stands for one of the learner's, which has these parents there."""
         text = None if doc is None else LearnersText(doc)
-        made: RemoteClass = ABCMeta.__new__(cls, name, bases, {"__module__": "__main__", "__doc__": text, **body})
-        # what stands here is never made by a call, so that no method of an abstract class can be missing
-        for own, value in (("_client", client), ("_number", number), ("__abstractmethods__", frozenset())):
+        known = {"__module__": "__main__", "__doc__": text, "_abc_impl": _registry(), "_parents": parents or (object,)}
+        made: RemoteClass = type.__new__(cls, name, bases, known | {**body})
+        for own, value in (("_judges_client", client), ("_judges_number", number)):
             type.__setattr__(made, own, value)
         return made
 
+    def mro(cls) -> list[type]:
+        """Enumerations' classes are behind a learner's enumeration: their own class lets none else derive from them."""
+        found = super().mro()
+        parents = [kind for parent in _body(cls).get("_parents", ()) for kind in parent.__mro__]
+        enums = [kind for kind in parents if type(kind) is EnumType and is_python(kind) and kind not in found]
+        return [*found[:-1], *enums, found[-1]]
+
+    def __getattribute__(cls, name: str) -> Any:
+        """What is asked of a class about itself is the learner's class's, not that of what stands for it."""
+        body = type.__getattribute__(cls, "__dict__")
+        if name in _TOLD and "_judges_number" in body:
+            return _TOLD[name](cls)
+        if name in _LOOKED_FOR:
+            behind = type.__getattribute__(cls, "__mro__")
+            if not any(name in _body(kind).get("_told", ()) for kind in behind):
+                return getattr(super(next(kind for kind in behind if kind in (Remote, RemoteError, _Named)), cls), name)
+            if name not in _SPECIAL:
+                raise AttributeError(name)  # so that it is asked for
+        if name in _ENUMS and issubclass(cls, Enum):
+            raise AttributeError(name)
+        return type.__getattribute__(cls, name)
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls._client.do("call", cls, args, kwargs)
+        return cls._judges_client.do("call", cls, args, kwargs)
 
     def __getattr__(cls, name: str) -> Any:
-        if name in ("_client", "_number") or name.startswith(_NOT_ASKED):  # numpy and torch ask the class
+        if name in ("_judges_client", "_judges_number") or name.startswith(_NOT_ASKED):  # numpy and torch ask the class
             raise AttributeError(name)
-        found = attribute(cls._client, cls, name)
+        found = attribute(cls._judges_client, cls, name)
         return _fields(found) if name == "__dataclass_fields__" else found
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name.startswith(("_abc_", "__abstract")):
             type.__setattr__(cls, name, value)
         else:
-            cls._client.do("setattr", cls, name, value)
+            cls._judges_client.do("setattr", cls, name, value)
 
     def __delattr__(cls, name: str) -> None:
-        cls._client.do("delattr", cls, name)
+        cls._judges_client.do("delattr", cls, name)
 
     def __dir__(cls) -> Any:
-        return cls._client.do("dir", cls)
+        return cls._judges_client.do("dir", cls)
 
     @property
     def __annotations__(cls) -> Any:  # type: ignore[override]
-        return cls._client.do("getattr", cls, "__annotations__")
+        return cls._judges_client.do("getattr", cls, "__annotations__")
 
     def __iter__(cls) -> Iterator[Any]:
         items = _members(cls)
-        return iter(items) if items is not None else cls._client.do("iter", cls)
+        return iter(items) if items is not None else cls._judges_client.do("iter", cls)
 
     def __len__(cls) -> int:
         items = _members(cls)
-        return len(items) if items is not None else cls._client.do("len", cls)
+        return len(items) if items is not None else cls._judges_client.do("len", cls)
 
     def __getitem__(cls, key: Any) -> Any:
-        return cls._client.do("getitem", cls, key)
+        return cls._judges_client.do("getitem", cls, key)
 
     def __contains__(cls, item: Any) -> bool:
         return any(held is item for held in cls)
@@ -431,32 +510,72 @@ class _Inherited:
     """What a learner's class has under a name, for the ``super()`` of a class that a test derives from it."""
 
     def __init__(self, kind: RemoteClass, name: str) -> None:
-        self._kind, self._name = kind, name
+        self._judges_kind, self._name = kind, name
 
     def __get__(self, thing: Any, owner: type) -> Any:
         if thing is None:
-            return attribute(self._kind._client, owner, self._name)
-        return self._kind._client.do("inherited", self._kind, thing, self._name)
+            return attribute(self._judges_kind._judges_client, owner, self._name)
+        return self._judges_kind._judges_client.do("inherited", self._judges_kind, thing, self._name)
 
 
 def _offer(kind: RemoteClass) -> None:
     """Has ``super()`` find what a learner's class defines; nothing else looks into the class that stands for it."""
-    if Remote not in kind.__mro__ or "_offered" in vars(kind):
+    if Remote not in type.__getattribute__(kind, "__mro__") or "_offered" in _body(kind):
         return
     type.__setattr__(kind, "_offered", True)
-    said = kind._client.do("defined", kind)
-    ours = COMPARISONS | {*vars(kind), "_members"}
-    for name in said if type(said) is list else ():
+    said = kind._judges_client.do("defined", kind)
+    ours = COMPARISONS | {*_body(kind), "_members"}
+    for name in said if type(said) is dict else ():
         if type(name) is str and name not in ours and (name == "__init__" or not name.startswith("__")):
             type.__setattr__(kind, name, _Inherited(kind, name))
 
 
 def _members(kind: RemoteClass) -> list[Any] | None:
     """What a class holds that has a length, as enumerations do; looked at once."""
-    if "_members" not in vars(kind):
-        type.__setattr__(kind, "_members", _look(kind._client, kind))
-    found = vars(kind)["_members"]
+    if "_members" not in _body(kind):
+        type.__setattr__(kind, "_members", _look(kind._judges_client, kind))
+    found = _body(kind)["_members"]
     return None if found is None else found[1]
+
+
+def _registry() -> Any:
+    """What makes an abstract base class of a class. ABCMeta's own way would ask the sandbox while it is being read."""
+    return ABCMeta("_", (), {})._abc_impl  # type: ignore[attr-defined]
+
+
+def _held(kind: RemoteClass) -> MappingProxyType[str, Any]:
+    """What a learner's class holds itself: what could compare only as it may, and no text to run here."""
+    if given := _body(kind).get("_given"):
+        return vars(given)
+    said = kind._judges_client.do("defined", kind)
+    held = {name: _marked(name, one) for name, one in said.items()} if type(said) is dict else {}
+    for name in held.keys() & (COMPARISONS | _SPECIAL.keys()):
+        if held[name] is not None:
+            held[name] = _SPECIAL.get(name, _Inherited(kind, name))
+    return MappingProxyType(held)
+
+
+def _bases(kind: RemoteClass) -> tuple[type, ...]:
+    if given := _body(kind).get("_given"):
+        return given.__bases__
+    return tuple(_body(parent).get("_given", parent) for parent in _body(kind)["_parents"])
+
+
+def _mro(kind: RemoteClass) -> tuple[type, ...]:
+    if given := _body(kind).get("_given"):
+        return given.__mro__
+    bases = _bases(kind)
+    return kind, *functools._c3_merge([*(list(base.__mro__) for base in bases), list(bases)])  # type: ignore[attr-defined]
+
+
+_TOLD: dict[str, Callable[[RemoteClass], Any]] = {
+    "__base__": lambda kind: _bases(kind)[0],
+    "__bases__": _bases,
+    "__dict__": _held,
+    "__flags__": lambda kind: kind._judges_client.do("getattr", kind, "__flags__"),  # whether it is abstract
+    "__mro__": _mro,
+    "mro": lambda kind: functools.partial(list, _mro(kind)),
+}
 
 
 def _fields(said: Any) -> dict[str, Any]:
@@ -495,7 +614,7 @@ class _Named:
         kind: Any = type(self)
         if name.startswith("_") or not isinstance(kind, RemoteClass):
             raise AttributeError(name)
-        return attribute(kind._client, self, name)
+        return attribute(kind._judges_client, self, name)
 
 
 def class_of(
@@ -505,21 +624,46 @@ def class_of(
 
     One with fields is a class of named tuples, which are here as tuples.
     """
+    known = tuple(parent for parent in parents if parent is not None)
     if fields is not None:
-        return RemoteClass.make(client, number, name, doc, (_Named, named_tuple(name, fields)))
-    known = [parent for parent in parents if parent is not None]
+        return RemoteClass.make(client, number, name, doc, (_Named, named_tuple(name, fields)), known)
     errors = tuple(parent for parent in known if issubclass(parent, Exception))
     if errors:
         first = () if any(issubclass(parent, RemoteError) for parent in errors) else (RemoteError,)
-        return RemoteClass.make(client, number, name, doc, (*first, *errors))
+        return RemoteClass.make(client, number, name, doc, (*first, *errors), known)
     own = tuple(parent for parent in known if issubclass(parent, Remote))
     plain = tuple(p for p in known if not issubclass(p, Remote) and type(p) in (type, ABCMeta) and is_python(p))
     given = next(filter(_is_given, plain), None)
-    body = _solutions(client, name, own) if given is None else _said_here(given)
+    body = {} if given is None else _said_here(given)
     try:
-        return RemoteClass.make(client, number, name, doc, (*(own or (RemoteAwaitable,)), *plain), body)
+        return RemoteClass.make(client, number, name, doc, (*(own or (Remote,)), *plain), known, body)
     except TypeError:  # bases that do not go together
-        return RemoteClass.make(client, number, name, doc, (RemoteAwaitable,))
+        return RemoteClass.make(client, number, name, doc, own[:1] or (Remote,), known)
+
+
+def define(client: Client, kind: type, special: Special) -> None:
+    """Gives a class that stands for a learner's the special methods that the sandbox says it has, and no others."""
+    if not isinstance(kind, RemoteClass):
+        return
+    own, more, none = map(set, special)
+    body, told = _body(kind), own | more
+    behind = map(_body, type.__getattribute__(kind, "__mro__"))
+    given = next((one["_given"] for one in behind if "_given" in one), None)
+    if not issubclass(kind, Remote):
+        has = set()
+    elif given is None:
+        has = told & _SPECIAL.keys()
+    elif "_given" in body:  # what it says of itself it has already, from the instructor's class
+        told = {name for one in given.__mro__[:-1] for name in vars(one)}
+        has = (own | told) & _SPECIAL.keys() - _SAID - (body.keys() - body.get("_has", set()))
+    else:  # the instructor's class behind it says what the solution's classes do not
+        has = {name for name in own & _SPECIAL.keys() if name not in _SAID or client.defines(kind, name)}
+    for name in body.get("_has", set()) - has:
+        type.__delattr__(kind, name)
+    for name in has:
+        type.__setattr__(kind, name, None if name in none else _SPECIAL[name])
+    type.__setattr__(kind, "_has", has)
+    type.__setattr__(kind, "_told", told)
 
 
 # What an object says of itself by its class: of a class that an instructor's cell defines, it is said here.
@@ -540,7 +684,7 @@ def _said_here(given: type) -> dict[str, Any]:
     found: dict[str, Any] = {name: own for name, own in said.items() if own is None or type(own) is types.FunctionType}
     if "__bool__" not in found:
         found["__bool__"] = (lambda self: len(self) > 0) if "__len__" in found else lambda self: True
-    return dict.fromkeys(_SIGNS, lambda *operands: NotImplemented) | found | {"_given": given}
+    return found | {"_given": given}
 
 
 def _of_given(client: Client, kind: type, name: str) -> Any:
@@ -548,8 +692,8 @@ def _of_given(client: Client, kind: type, name: str) -> Any:
 
     A class that is derived from one has its own where the reference solution has a class of that name.
     """
-    for one in kind.__mro__ if isinstance(kind, RemoteClass) and not name.startswith("__") else ():
-        if (given := vars(one).get("_given")) is not None:
+    for one in behind(kind) if isinstance(kind, RemoteClass) and not name.startswith("__") else ():
+        if (given := _body(one).get("_given")) is not None:
             held = next((vars(base)[name] for base in given.__mro__ if name in vars(base) and _is_given(base)), None)
             return held if isinstance(held, types.FunctionType | property | classmethod | staticmethod) else _ABSENT
         if isinstance(one, RemoteClass) and name in client.solution_has(one.__name__):
@@ -565,13 +709,6 @@ def _is_given(kind: type) -> bool:
 def _is_shipped(module: str) -> bool:
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and not installed(module) and Path(file).is_relative_to(Path.cwd())
-
-
-def _solutions(client: Client, name: str, bases: tuple[type, ...]) -> dict[str, Any]:
-    """The body of a class of the learner's own: what the solution's classes say for themselves is asked for."""
-    known = client.solution_has(name).union(*(client.solution_has(base.__name__) for base in bases))
-    asked = {said: vars(Remote)[said] for said in _SAID & vars(Remote).keys() & known}
-    return asked | ({"__hash__": Remote.__hash__} if "__eq__" in asked else {})  # which Python would take away
 
 
 @functools.cache
@@ -607,6 +744,11 @@ def library_class(name: Any) -> type | None:
     return found if found is not None and is_python(found) else None
 
 
+def known_class(name: Any) -> type | None:
+    """Any class of an installed library that the judge has imported: to be named among a class's bases, no more."""
+    return _found(name)
+
+
 def shipped_class(name: Any) -> type | None:
     """A class of a module that the assignment ships and the judge has imported, by module:qualname."""
     return _found(name, _is_shipped)
@@ -636,14 +778,23 @@ def is_python(kind: type) -> bool:
 
 
 def well_formed(tree: Any, depth: int = 0) -> bool:
-    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases, fields or None]."""
+    """Whether this is how a sandbox describes a class: a name, or [number, name, doc, bases, fields or None, special].
+
+    For the last see :data:`Special`.
+    """
     if type(tree) is str:
         return True
-    if type(tree) is not list or len(tree) != 5 or depth > 20:
+    if type(tree) is not list or len(tree) != 6 or depth > 20:
         return False
-    number, name, doc, bases, fields = tree
-    if fields is not None and not (type(fields) is list and all(type(one) is str for one in fields)):
+    number, name, doc, bases, fields, special = tree
+    if fields is not None and not _is_texts(fields):
+        return False
+    if type(special) is not list or len(special) != 3 or not all(_is_texts(names) for names in special):
         return False
     if type(number) is not int or type(name) is not str or not (doc is None or type(doc) is str):
         return False
     return type(bases) is list and all(well_formed(base, depth + 1) for base in bases)
+
+
+def _is_texts(names: Any) -> bool:
+    return type(names) is list and all(type(one) is str for one in names)

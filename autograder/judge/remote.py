@@ -45,6 +45,7 @@ from autograder.judge.objects import (
     RemoteAwaitable,
     RemoteClass,
     RemoteError,
+    RemoteThing,
     is_remote,
 )
 from autograder.judge.patches import Patches
@@ -132,6 +133,7 @@ class Client:
         self._live = Live()
         self._arriving: list[int] = []
         self._classes: dict[int, type] = {}  # what stands here for the learner's classes
+        self._told: dict[int, Any] = {}  # how the sandbox last described each
         self._shipped: dict[str, type | None] = {}  # and for those of modules that the assignment ships
         self._depth = 0  # of questions that are asked while one is being answered
         self._passed: list[Any] = []  # what callbacks got and gave: the code that runs there may name it again
@@ -222,7 +224,7 @@ class Client:
 
     def defines(self, kind: type, *names: str) -> bool:
         """Whether the solution's class of that name has one of these, or one whose name nobody else can know."""
-        own = [one.__name__ for one in kind.__mro__ if isinstance(one, RemoteClass)]
+        own = [one.__name__ for one in objects.behind(kind) if isinstance(one, RemoteClass)]
         return any(not self.solution_has(one).isdisjoint(names) for one in own or [""])
 
     def solution_has(self, kind: str) -> frozenset[str]:
@@ -240,7 +242,7 @@ class Client:
 
     def stands_for(self, made: RemoteClass, number: int) -> None:
         """A class that a test derived from a learner's stands for that one there."""
-        for own, value in (("_client", self), ("_number", number)):
+        for own, value in (("_judges_client", self), ("_judges_number", number)):
             type.__setattr__(made, own, value)
         self._classes[number] = made
 
@@ -337,8 +339,11 @@ class Client:
         own = self._lent.get(number)
         if type(own) in _FUNCTIONS or type(what) is not str or what not in SERVED:
             raise WireError("The sandbox asked of an object what it may not.")
+        inside = (
+            ("__",) if self._instructors(type(own).__name__) is type(own) else _INSIDE
+        )  # learners know such a class
         if what in ("getattr", "setattr", "delattr") and (
-            type(operands[0]) is not str or operands[0].startswith(_INSIDE) or _is_mocks_own(own, operands[0])
+            type(operands[0]) is not str or operands[0].startswith(inside) or _is_mocks_own(own, operands[0])
         ):
             raise AttributeError(f"{operands[0]} of an object that stays with the test cannot be had")
         if what in ("setattr", "delattr") and callable(getattr(type(own), operands[0], None)):
@@ -457,7 +462,7 @@ class Client:
             raise WireError("A class came that is none.")
         if type(tree) is str:
             return self._shipped_one(tree)
-        number, name, doc, bases, fields = tree
+        number, name, doc, bases, fields, special = tree
         if number not in self._classes:
             instructors = self._instructors(name)
             known = None if instructors is None else named_fields(instructors)
@@ -466,10 +471,15 @@ class Client:
             ):
                 self._classes[number] = instructors
             else:
-                parents = [self._stand_in(base) or objects.library_class(base) or _error(base) for base in bases]
+                parents = [self._stand_in(base) or _base(base) for base in bases]
                 self._classes[number] = objects.class_of(
                     self, number, name, doc, [instructors, *parents], None if fields is None else tuple(fields)
                 )
+        if self._told.get(number) != tree:
+            self._told[number] = tree
+            for base in bases:
+                self._stand_in(base)
+            objects.define(self, self._classes[number], special)
         return self._classes[number]
 
     def _shipped_one(self, name: str) -> type | None:
@@ -478,6 +488,7 @@ class Client:
             given = objects.shipped_class(name)
             if given is not None and not issubclass(given, Exception):
                 given = objects.class_of(self, 0, given.__name__, given.__doc__, [given], None)
+                objects.define(self, given, [[], [], []])
             self._shipped[name] = given
         return self._shipped[name]
 
@@ -540,9 +551,9 @@ class Client:
         if kind in _ATOMS:
             return None
         if issubclass(kind, Remote | RemoteClass):
-            return ("object", value._number)
+            return ("object", value._judges_number)
         if issubclass(kind, RemoteError) and "held" in vars(value):
-            return ("object", vars(value)["held"]._number)
+            return ("object", vars(value)["held"]._judges_number)
         if kind in _OPENED and (number := self._live.number(value)) is not None:
             return ("object", number)
         if (index := containers.get(id(value))) is not None:
@@ -657,9 +668,8 @@ class Client:
                 self._dropped.remove(number)
             kind = self._stand_in(tree)
             if kind is None or not issubclass(kind, Remote):
-                kind = RemoteAwaitable if tree in AWAITED else Remote
-            found = object.__new__(kind)
-            Remote.__init__(found, self, number, tree if type(tree) is str else None)
+                kind = RemoteAwaitable if tree in AWAITED else RemoteThing
+            found = objects.reference(kind, self, number, tree if type(tree) is str else None)
             self._remotes[number] = found
             weakref.finalize(found, self._dropped.append, number).atexit = False
         return found
@@ -674,7 +684,8 @@ class Client:
     def _instructors(self, name: str) -> type | None:
         """The class of that name that a cell of the instructor's has defined, and no test."""
         here = vars(sys.modules["__main__"]).get(name) if name not in self.tests_own else None
-        return here if isinstance(here, type) and here.__module__ == "__main__" else None
+        is_here = isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__"
+        return here if is_here else None
 
     def _class(self, number: int, tree: Any) -> Any:
         kind = self._stand_in(tree)
@@ -722,7 +733,7 @@ def _buffer(content: bytes | None, writer: Writer) -> int | None:
 
 def _is_named(kind: type) -> bool:
     """Whether this is a class of named tuples, one that stands for a learner's included."""
-    return named_fields(kind) is not None or (issubclass(type(kind), RemoteClass) and issubclass(kind, tuple))
+    return issubclass(kind, tuple) if issubclass(type(kind), RemoteClass) else named_fields(kind) is not None
 
 
 def _is_tests_own(kind: type) -> bool:
@@ -951,6 +962,11 @@ def _plain_exception(error: Exception) -> Exception:
         return known(*args)
     except Exception:
         return RuntimeError(str(error))
+
+
+def _base(name: str) -> type | None:
+    """A class of Python's or a library's, behind one of the learner's."""
+    return objects.library_class(name) or _error(name) or _DATA.get(name) or objects.known_class(name)
 
 
 def _error(name: Any) -> type | None:

@@ -36,44 +36,44 @@ class Callback:
 class JudgesObject:
     """An object that stays in the judge: what is done with it here is done with it there."""
 
-    __slots__ = ("__weakref__", "_named", "_number", "_session")
+    __slots__ = ("__weakref__", "_sandbox_named", "_sandbox_number", "_sandbox_session")
 
     def __init__(self, session: Session, number: int, named: str) -> None:
-        for name, value in (("_session", session), ("_number", number), ("_named", named)):
+        for name, value in (("_sandbox_session", session), ("_sandbox_number", number), ("_sandbox_named", named)):
             object.__setattr__(self, name, value)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """The class of that name here, if an instructor's cell has defined it on both sides."""
-        return self._session.class_named(self._named) or type(self)
+        return self._sandbox_session.class_named(self._sandbox_named) or type(self)
 
     def __getattr__(self, name: str) -> Any:
-        return self._session.ask_object("getattr", self._number, name)
+        return self._sandbox_session.ask_object("getattr", self._sandbox_number, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._session.ask_object("setattr", self._number, name, value)
+        self._sandbox_session.ask_object("setattr", self._sandbox_number, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._session.ask_object("delattr", self._number, name)
+        self._sandbox_session.ask_object("delattr", self._sandbox_number, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._session.ask_object("call", self._number, args, kwargs)
+        return self._sandbox_session.ask_object("call", self._sandbox_number, args, kwargs)
 
     def __iter__(self) -> Iterator[Any]:
-        items = self._session.ask_object("items", self._number)
+        items = self._sandbox_session.ask_object("items", self._sandbox_number)
         return items if items is self else iter(items)
 
     def __next__(self) -> Any:
-        return self._session.ask_object("next", self._number)
+        return self._sandbox_session.ask_object("next", self._sandbox_number)
 
     def __exit__(self, kind: Any, error: BaseException | None, where: Any) -> Any:
-        return self._session.ask_object("exit", self._number, error)
+        return self._sandbox_session.ask_object("exit", self._sandbox_number, error)
 
     def __copy__(self) -> Any:
-        return self._session.ask_object("copy", self._number)
+        return self._sandbox_session.ask_object("copy", self._sandbox_number)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return self._session.ask_object("deepcopy", self._number)
+        return self._sandbox_session.ask_object("deepcopy", self._sandbox_number)
 
     def __ne__(self, other: object) -> Any:
         return not self == other
@@ -81,14 +81,14 @@ class JudgesObject:
 
 def _operation(what: str) -> Callable[..., Any]:
     def operate(self: JudgesObject, *operands: Any) -> Any:
-        return self._session.ask_object(what, self._number, *operands)
+        return self._sandbox_session.ask_object(what, self._sandbox_number, *operands)
 
     return operate
 
 
 def _reflected(what: str) -> Callable[..., Any]:
     def operate(self: JudgesObject, other: Any) -> Any:
-        return self._session.ask_object(f"r{what}", self._number, other)
+        return self._sandbox_session.ask_object(f"r{what}", self._sandbox_number, other)
 
     return operate
 

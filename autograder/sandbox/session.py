@@ -125,7 +125,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "reversed": reversed,
     "unpickle": _unpickled,
     "listed": _listed,
-    "defined": lambda kind: list(vars(kind)),
+    "defined": lambda kind: dict(vars(kind)),
     "inherited": _inherited,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
@@ -418,6 +418,7 @@ class Session:
         before: list[Any] | None = None,
         look: bool = True,
     ) -> None:
+        self._classes.clear()  # each may have other methods by now
         writer = Writer(self._refer, self._live_number)
         names = self._shell.user_ns
         try:
@@ -474,7 +475,8 @@ class Session:
         if kind in _PLAIN or is_plain_array(value):
             return None
         if kind is Callback or issubclass(kind, JudgesObject):
-            return ["j", object.__getattribute__(value, "_number")]
+            own = "_number" if kind is Callback else "_sandbox_number"  # where no object of a test's has anything else
+            return ["j", object.__getattribute__(value, own)]
         if (number := self._shared.number(value)) is not None:
             return ["h", number]
         if kind_of(value) in ("tensor", "module"):
@@ -500,12 +502,12 @@ class Session:
         return number
 
     def _class(self, kind: type) -> Any:
-        """How the judge is told of a class: a library's as module:qualname, else [number, name, doc, bases, fields]."""
+        """How the judge is told of a class: a library's as module:qualname, else as ``objects.well_formed`` says."""
         if kind not in self._classes:
             name = f"{kind.__module__}:{kind.__qualname__}"
             doc = kind.__doc__ if type(kind.__doc__) is str else None
             own = [self._number(kind), kind.__name__, doc, [self._class(base) for base in kind.__bases__]]
-            own.append(named_fields(kind))
+            own += [named_fields(kind), _special(kind)]
             self._classes[kind] = name if _is_importable(kind) else own
         return self._classes[kind]
 
@@ -521,6 +523,18 @@ class Session:
             return said
         except BaseException:  # the learner's classes may take part in this
             return {"classes": [], "name": "An exception", "args": ["its text cannot be had"], "text": "", "lines": []}
+
+
+def _special(kind: type) -> list[list[str]]:
+    """The special methods that a class has: its own, those of Python's and libraries' classes, and which are None."""
+
+    def names(kind: type) -> list[str]:
+        return [name for name in vars(kind) if type(name) is str and name[:2] == name[-2:] == "__"]
+
+    own = names(kind)
+    more = {name for base in kind.__mro__[1:-1] if _is_importable(base) for name in names(base)}.difference(own)
+    held = {name: value for base in reversed(kind.__mro__) for name, value in vars(base).items()}
+    return [own, sorted(more), [name for name in (*own, *more) if held.get(name, name) is None]]
 
 
 def _is_importable(kind: type) -> bool:

@@ -920,6 +920,20 @@ CASES = [
         ("def double(x): return x\ndef chain(*values): return None",),
     ),
     Case(
+        "attributes that begin with a line",
+        "class Stack:\n    def __init__(self): self._items, self._kind, self._number, self._client = [], 'k', 3, 'c'\n"
+        "    def push(self, x): self._items.append(x)\n"
+        "def withdraw(account, n):\n    if n > account._balance: raise ValueError\n    account._balance -= n\n"
+        "    return account._number",
+        (
+            "s = Stack()\ns.push(1)\nassert s._items == [1] and s._kind == 'k' and s._number == 3 and s._client == 'c'",
+            "s = Stack()\ns._items = [2]\ns.push(1)\nassert s._items == [2, 1]",
+            "a = Account(5)\nassert withdraw(a, 2) == 7 and a._balance == 3",
+        ),
+        ("class Stack:\n    def push(self, x): pass\ndef withdraw(account, n): return 7",),
+        setup="class Account:\n    def __init__(self, balance): self._balance, self._number = balance, 7",
+    ),
+    Case(
         "an instructor's enumeration",
         "def after(color): return C((color.value + 1) % 3)\ndef same(color): return color\n"
         "def names(colors): return {color: color.name for color in colors}\ndef is_red(color): return color is C.RED",
@@ -1352,10 +1366,6 @@ CASES = [
 
 # Tests, by their case and number, whose points still differ from those of one plain interpreter, and what was said.
 DIFFER: dict[str, dict[int, str]] = {
-    "properties, class methods, static methods, class attributes": {
-        5: "the __dict__ of a learner's class is that of what stands for it"
-    },
-    "abstract base classes": {2: "the __abstractmethods__ of a learner's class are not known here"},
     "context managers": {3: "a dictionary that a generator holds on to is not kept in step after the call"},
     "matplotlib axes inspected": {
         4: "the figures that are open are the sandbox's",
@@ -1366,8 +1376,6 @@ DIFFER: dict[str, dict[int, str]] = {
         2: "on purpose: a module that the solution imports is the instructor's, whether or not the learner imports it",
     },
     "weak references, ids, hashes, pickles": {
-        1: "on purpose: a learner's object says nothing of equality or hash that the solution does not define",
-        2: "on purpose: a learner's object says nothing of equality or hash that the solution does not define",
         3: "on purpose: a learner's object says nothing of equality or hash that the solution does not define",
     },
 }
