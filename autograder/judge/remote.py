@@ -141,7 +141,7 @@ class Client:
         self.ran(source)
         self._draws_along = not here_too
         try:
-            said = self._ask("run", (source, list(wanted)))
+            said = self._ask("run", (source, tuple(wanted)))
         finally:
             self._draws_along = True
         if type(said) is not dict:
@@ -192,7 +192,7 @@ class Client:
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
         if self._names is None or self._names[0] != wanted:
-            said = self._ask("names", wanted)
+            said = self._ask("names", tuple(wanted))  # and not the list itself, which would come back changed
             self._names = wanted, _bound(said, wanted)
         return dict(self._names[1])
 
