@@ -1,7 +1,9 @@
 """Lists, dictionaries and sets that both ends have: one that is changed at one end is changed at the other.
 
 A test that appends to a list which is an attribute of a learner's object has appended to the learner's list. What is
-in a container counts by identity, so that looking for changes costs little; large ones are not kept in step.
+in a container counts by identity, so that looking for changes costs little; large ones are not kept in step, nor
+is what nobody but the mechanism itself refers to any more, at either end. A sandbox gives what it sends positive
+numbers, a judge negative ones.
 
 Random generators and streams in memory are no containers, but go there and back with a call as these do, by what
 they say of their state.
@@ -14,12 +16,14 @@ import io
 import operator
 import pickle
 import random
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 MOST = 10_000  # items of a container that is kept in step
+FEW = 1_000  # containers, and items of a message: what comes on top is looked at when the question has been answered
 
 
 class Live:
@@ -27,16 +31,26 @@ class Live:
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[Any, list[Any]]] = {}
+        self._resting: dict[int, tuple[Any, list[Any]]] = {}  # known by their numbers, but not looked at for now
         self._numbers: dict[int, int] = {}
 
-    def put(self, number: int, container: Any) -> None:
+    def __len__(self) -> int:
+        return len(self._entries) + len(self._resting)
+
+    def put(self, number: int, container: Any, *, rests: bool = False) -> None:
         """The other end has this container, as it is now."""
-        self._entries[number] = container, _items(container)
+        entries = self._resting if rests or number in self._resting else self._entries
+        entries[number] = container, _items(container)
         self._numbers[id(container)] = number
+
+    def wake(self) -> None:
+        """From now on all are looked at."""
+        self._entries |= self._resting
+        self._resting.clear()
 
     def get(self, number: int) -> Any:
         """The container of that number, or None."""
-        entry = self._entries.get(number)
+        entry = self._entries.get(number) or self._resting.get(number)
         return entry and entry[0]
 
     def number(self, container: Any) -> int | None:
@@ -52,16 +66,24 @@ class Live:
                 self._entries[number] = container, now
         return changed
 
+    def let_go(self) -> list[int]:
+        """Drops what nobody else at this end refers to: who has it at the other end has it alone. Gives the numbers."""
+        # two refer to each: the entry, and the call
+        numbers = [number for number, entry in self._entries.items() if sys.getrefcount(entry[0]) <= 2]
+        self.drop(numbers)
+        return numbers
+
     def clear(self) -> list[int]:
         """Keeps nothing in step any more; gives the numbers of what was."""
-        numbers = list(self._entries)
+        numbers = [*self._entries, *self._resting]
         self.drop(numbers)
         return numbers
 
     def drop(self, numbers: list[int]) -> None:
         for number in numbers:
-            container, _ = self._entries.pop(number, (None, None))
-            self._numbers.pop(id(container), None)
+            entry = self._entries.pop(number, None) or self._resting.pop(number, None)
+            if entry and self._numbers.get(id(entry[0])) == number:
+                del self._numbers[id(entry[0])]
 
 
 def _items(container: Any) -> list[Any]:

@@ -49,7 +49,7 @@ from autograder.judge.objects import (
     is_remote,
 )
 from autograder.judge.patches import Patches
-from autograder.live import STATES, Live, has_state, refill
+from autograder.live import FEW, MOST, STATES, Live, has_state, refill
 from autograder.operators import BINARY, ORDER
 from autograder.process import Process
 from autograder.sandbox.session import CONTAINERS, OPERATIONS
@@ -83,6 +83,8 @@ _INSIDE = ("_", "gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_")  # of attribut
 # What is called, and not asked.
 _FUNCTIONS = frozenset({types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial})
 
+# Questions that may hand over all names of a test: the learner's code changes those until it has answered, not later.
+NAMESPACES = frozenset({"eval", "exec"})
 READING = frozenset({"getattr", "len", "iter", "next", "getitem", "contains", "listed", "str", "repr", "reversed"})
 
 
@@ -131,6 +133,7 @@ class Client:
         self._thrown: dict[int, Exception] = {}  # what callbacks of this cell raised; it comes back as itself
         self._throws = itertools.count(1)
         self._live = Live()
+        self._numbers = itertools.count(-1, -1)  # of containers of this end
         self._arriving: list[int] = []
         self._classes: dict[int, type] = {}  # what stands here for the learner's classes
         self._told: dict[int, Any] = {}  # how the sandbox last described each
@@ -152,7 +155,7 @@ class Client:
         self.ran(source)
         self._draws_along = not here_too
         try:
-            said = self._ask("run", (source, list(wanted)))
+            said = self._ask("run", (source, tuple(wanted)))
         finally:
             self._draws_along = True
         if type(said) is not dict:
@@ -203,7 +206,7 @@ class Client:
     def names(self, wanted: list[str], *, anew: bool = False) -> dict[str, Any]:
         """Those of the wanted names that are bound there, with what they are bound to."""
         if anew or self._names is None or self._names[0] != wanted:
-            said = self._ask("names", wanted)
+            said = self._ask("names", tuple(wanted))  # and not the list itself, which would come back changed
             self._names = wanted, _bound(said, wanted)
         return dict(self._names[1])
 
@@ -295,6 +298,7 @@ class Client:
             self.unanswered = True
             raise
         finally:
+            self._live.wake()
             self._alarm.let_ring()
 
     def _wait(self, containers: list[Any]) -> None:
@@ -504,18 +508,31 @@ class Client:
     def _sent(self, op: str, payload: Any) -> list[Any]:
         writer = Writer(lambda value: None)
         dead = self._shared.dead()
-        containers, contents = _open(payload, self._live)
+        live = [(number, objects.contents(container)) for number, container in self._live.changes()]
+        self._dropped += self._live.let_go()
+        opened = _open((payload, *(tuple(held) for _, held in live)), self._live)
+        kept = [pair for pair in opened if op not in NAMESPACES and _is_kept(pair[0])]
+        opened = kept + [pair for pair in opened if op in NAMESPACES or not _is_kept(pair[0])]
+        containers, contents = [container for container, _ in opened], [content for _, content in opened]
         index = {id(container): i for i, container in enumerate(containers)}
         kinds = [self._opening(container, writer) for container in containers]
-        live = [(number, objects.contents(container)) for number, container in self._live.changes()]
         pickled = self.dump((contents, live, self.patches.changes(), payload), index)
         news = self._shared.changes(writer, look=op != "names")  # which asks for nothing that a change could alter
+        numbers = [next(self._numbers) for _ in kept]
+        size = len(self._live)
+        for container, _ in kept:  # tests forbid sum
+            size += len(container)
+        rests = size > FEW
+        for number, (container, _) in zip(numbers, kept, strict=True):
+            self._live.put(number, container, rests=rests)
         dropped, self._dropped[:] = list(self._dropped), []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         message = {
             "op": op,
             "news": writer.buffer(pickle.dumps(news)),
             "containers": kinds,
+            "numbers": numbers,
+            "rests": rests,
             "payload": writer.buffer(pickled),
             "mode": mode(),
         }
@@ -529,7 +546,7 @@ class Client:
             message["files"] = [[name, _buffer(content, writer)] for name, content in changed.items()]
         gone = {"dead": dead, "dropped": dropped, "released": released}
         self._shared.sent(self._channel.send(message | gone, writer.buffers))
-        return containers
+        return containers[len(kept) :]
 
     def _opening(self, container: Any, writer: Writer) -> Any:
         """How a container that is sent begins there, see ``Session._container``; what it holds follows."""
@@ -555,7 +572,7 @@ class Client:
         if issubclass(kind, RemoteError) and "held" in vars(value):
             return ("object", vars(value)["held"]._judges_number)
         if kind in _OPENED and (number := self._live.number(value)) is not None:
-            return ("object", number)
+            return ("live", number)
         if (index := containers.get(id(value))) is not None:
             return ("container", index)
         if kind is types.BuiltinMethodType:
@@ -587,6 +604,8 @@ class Client:
                 return self._shared.get(fields[0])
             if tag == "k":
                 return containers[fields[0]]
+            if tag == "n":
+                return self._in_step(fields[0])
             if tag == "j":
                 return self._lent.get(fields[0])
             if tag == "r":
@@ -613,14 +632,18 @@ class Client:
             for index, items in message.get("containers") or []:
                 _restore(containers[index], items, reader)
             for number, items in message.get("live") or []:
-                if (container := self._live.get(number)) is not None:
-                    _restore(container, items, reader)
-                    self._live.put(number, container)
+                container = self._in_step(number)
+                _restore(container, items, reader)
+                self._live.put(number, container)
             changed = {name: reader.read(tree) for name, tree in message.get("names") or []}
             self._take_files(message.get("files") or [], buffers)
             for number in self._arriving:
                 self._live.put(number, self._live.get(number))
             self._arriving.clear()
+            gone = message.get("gone") or []
+            for number in gone:
+                self._in_step(number)
+            self._live.drop(gone)
             self._lent.drop(message.get("dropped") or [])  # last: an answer may name what was let go of after it
         except WireError:
             raise
@@ -649,14 +672,18 @@ class Client:
                 self.files.take(names[index], written)
 
     def _keep_in_step(self, number: int, new: Any) -> Any:
-        """The container here that is kept in step with one there; what it holds is filled in next."""
-        container = self._live.get(number)
-        if container is None:
-            container = new
-            self._live.put(number, container)
-            if number in self._dropped:
-                self._dropped.remove(number)
+        """A container of the sandbox's, from now on kept in step with the one there; it is filled next."""
+        if number <= 0 or self._live.get(number) is not None:
+            raise WireError("A container came under a number that it cannot have.")
+        self._live.put(number, new)
         self._arriving.append(number)
+        return new
+
+    def _in_step(self, number: Any) -> Any:
+        """The container of that number, which the sandbox has named."""
+        container = self._live.get(number) if type(number) is int else None
+        if container is None:
+            raise WireError("The sandbox named a container that is not kept in step.")
         return container
 
     def _remote(self, number: int, tree: Any) -> Any:
@@ -758,10 +785,9 @@ def _is_iterator(kind: type) -> bool:
     return kind.__module__ in ("builtins", "itertools") and issubclass(kind, Iterator)
 
 
-def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
-    """The containers and arrays reached from a payload through one another, with what they hold."""
-    containers: list[Any] = []
-    contents: list[Any] = []
+def _open(payload: Any, live: Live) -> list[tuple[Any, Any]]:
+    """The containers and arrays reached from a payload through one another, each with what it holds."""
+    opened: list[tuple[Any, Any]] = []
     seen: set[int] = set()
     stack = [payload]
     while stack:
@@ -774,16 +800,15 @@ def _open(payload: Any, live: Live) -> tuple[list[Any], list[Any]]:
         if not (is_plain_array(value) if kind is np.ndarray else kind in _OPENED or _goes_as_data(value)):
             continue
         seen.add(id(value))
-        containers.append(value)
-        if kind not in _OPENED:
-            contents.append(None)
-        elif isinstance(value, dict):
-            contents.append(list(value.items()))
-            stack.extend(item for pair in contents[-1] for item in pair)
-        else:
-            contents.append(list(value))
-            stack.extend(contents[-1])
-    return containers, contents
+        content = objects.contents(value) if kind in _OPENED else None
+        opened.append((value, content))
+        stack.extend(content or ())
+    return opened
+
+
+def _is_kept(container: Any) -> bool:
+    """Whether a container is kept in step from now on. What is not goes back with the answer, known by its place."""
+    return type(container) in _OPENED and len(container) <= MOST
 
 
 def _goes_as_data(value: Any) -> bool:

@@ -202,6 +202,7 @@ class Session:
         self._lent: weakref.WeakValueDictionary[int, Callback | JudgesObject] = weakref.WeakValueDictionary()
         self._let_go: list[int] = []  # numbers of what is held here no more
         self._live = Live()
+        self._gone: list[int] = []  # numbers of containers that are in step no more, for the judge to hear of
         self._files = Files(Path.cwd())
         self._patched: dict[tuple[str, str], Any] = {}
         self._classes: dict[type, Any] = {}  # how the judge is told of each
@@ -284,6 +285,7 @@ class Session:
         except BaseException as error:  # the learner's code may raise anything
             answer |= {"op": "error", "error": self.describe(error)}
         try:
+            self._live.wake()
             look = message["op"] not in NOTHING_RUNS
             self._send(answer, lambda writer: writer.write(value), containers, before, look)
         finally:
@@ -342,10 +344,18 @@ class Session:
         return dict(self._told)
 
     def _receive(self, message: dict[str, Any], buffers: Buffers) -> tuple[Any, list[Any]]:
-        """Takes over what changed in the judge; gives the payload and the containers that go back with changes."""
+        """Takes over what changed in the judge; gives the payload and the containers that go back with the answer."""
+        try:
+            return self._taken(message, buffers)
+        except BaseException:
+            self._gone += [number for number in message["numbers"] if self._live.get(number) is None]
+            raise
+        finally:
+            self._live.drop(message["dropped"])
+
+    def _taken(self, message: dict[str, Any], buffers: Buffers) -> tuple[Any, list[Any]]:
         reader = Reader(buffers, _no_references)
         self._shared.forget(message["dead"])
-        self._live.drop(message["dropped"])
         for number in message["dropped"]:
             gone = self._objects.pop(number, None)
             self._object_numbers.pop(id(gone), None)
@@ -365,12 +375,16 @@ class Session:
             for name, content in message["files"]:
                 self._files.apply(name, None if content is None else bytes(buffers[content]))
         for number, items in live:
-            refill(self._objects[number], items)
-            self._live.put(number, self._objects[number])
+            refill(self._live.get(number), items)
+            self._live.put(number, self._live.get(number))
         for container, content in zip(opened, contents, strict=True):
             if content is not None:
                 refill(container, content)
-        return payload, opened
+        numbers = message["numbers"]
+        for number, container in zip(numbers, opened, strict=False):
+            self._live.put(number, container, rests=message["rests"])
+        self._opened = []
+        return payload, opened[len(numbers) :]
 
     def _container(self, made: Any, reader: Reader) -> Any:
         """What a judge has opened, as it begins here: of a kind of that name, pickled, or as plain data."""
@@ -399,6 +413,8 @@ class Session:
             return self._shared.get(number)
         if kind == "object":
             return self._objects[number]
+        if kind == "live":
+            return self._live.get(number)
         if kind == "container":
             return self._opened[number]
         if kind == "member":  # of an enumeration of that name in the notebook
@@ -419,7 +435,8 @@ class Session:
         look: bool = True,
     ) -> None:
         self._classes.clear()  # each may have other methods by now
-        writer = Writer(self._refer, self._live_number)
+        new: list[tuple[int, Any]] = []  # containers that the judge will have with this message
+        writer = Writer(self._refer, lambda container: self._live_number(container, new))
         names = self._shell.user_ns
         try:
             value = write(writer)
@@ -437,10 +454,15 @@ class Session:
             message = {"op": "error", "error": describe_error(error), "printed": message["printed"]}
             value, changed, news, live, rebound, writer = None, [], [], [], [], Writer(self._refer)
             renamed = {}
+            new.clear()
+        for number, container in new:
+            self._live.put(number, container)
+        gone, self._gone[:] = [*self._gone, *self._live.let_go()], []
         released, self._shared.graphs.released[:] = list(self._shared.graphs.released), []
         more = {"value": value, "news": news, "containers": changed, "live": live, "released": released}
         let_go, self._let_go[:] = list(self._let_go), []
         more["dropped"] = [number for number in let_go if number not in self._lent]  # it may have come anew
+        more["gone"] = gone
         more["random"] = [[name, writer.write(state)] for name, state in self._random.changed().items()]
         more["names"] = rebound
         self._told |= renamed
@@ -459,19 +481,21 @@ class Session:
             return [writer.table(container)]
         return [writer.buffer(container.tobytes())]
 
-    def _live_number(self, container: Any) -> int | None:
-        """The number of a container that both ends keep in step."""
+    def _live_number(self, container: Any, new: list[tuple[int, Any]]) -> int | None:
+        """The number of a container that both ends keep in step from now on."""
         if len(container) > MOST:
             return None
-        number = self._number(container)
-        self._live.put(number, container)
-        return number
+        self._count += 1
+        new.append((self._count, container))
+        return self._count
 
     def _refer(self, value: Any) -> list[Any] | None:
         """The reference by which the judge knows an object, or None for plain data."""
         kind = type(value)
         if self._containers and (index := self._containers[-1].get(id(value))) is not None:
             return ["k", index]
+        if (number := self._live.number(value)) is not None:
+            return ["n", number]
         if kind in _PLAIN or is_plain_array(value):
             return None
         if kind is Callback or issubclass(kind, JudgesObject):

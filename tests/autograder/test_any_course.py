@@ -421,6 +421,67 @@ CASES = [
             "        return True\ndef swapped(d, v):\n    d['v'] = v",
         ),
     ),
+    # -- containers that both the test and the learner's code hold
+    Case(
+        "containers in objects of an instructor's class",
+        "def enroll(student, course):\n    student.courses.append(course)\ndef forget(student, course):\n"
+        "    del student.grades[course]\ndef add_edge(g, a, b):\n    g.adj.setdefault(a, []).append(b)\n"
+        "def fill(board, i, j, v):\n    board.grid[i][j] = v\n    return board.total()\n"
+        "def tidy(node):\n    node.children.sort()\n    for child in node.children:\n        tidy(child)\n"
+        "def wait(line, who):\n    line.people.append(who)\n    line.seen.add(who)\n    return line.people.popleft()\n"
+        "def same(student):\n    return student.courses is student.courses\ndef give(student):\n    return student.courses",
+        (
+            "s = Student('ann')\nenroll(s, 'maths')\nassert s.courses == ['maths']\nenroll(s, 'art')\nassert s.courses == ['maths', 'art']",
+            "g = Graph()\nadd_edge(g, 1, 2)\nassert g.adj == {1: [2]}\nadd_edge(g, 1, 3)\nadd_edge(g, 2, 3)\nassert g.adj == {1: [2, 3], 2: [3]}",
+            "b = Board()\nassert fill(b, 0, 1, 5) == 5 and b.grid == [[0, 5], [0, 0]]\nassert fill(b, 1, 1, 2) == 7",
+            "s = Student('ann')\ns.grades['maths'] = [1]\nforget(s, 'maths')\nassert s.grades == {}",
+            "root = Node(1, Node(3, Node(9), Node(4)), Node(2))\ntidy(root)\n"
+            "assert [n.value for n in root.children] == [2, 3] and [n.value for n in root.children[1].children] == [4, 9]",
+            "line = Line()\nassert wait(line, 'a') == 'a' and wait(line, 'b') == 'b'\nassert not line.people and line.seen == {'a', 'b'}",
+            "s = Student('ann')\nassert same(s) and give(s) is s.courses\ngive(s).append(1)\nassert s.courses == [1]",
+            "class Bag:\n    def __init__(self):\n        self.courses = []\n    def __getitem__(self, key):\n        return self.courses\n"
+            "b = Bag()\nenroll(b, 'x')\nassert b.courses == ['x'] and b['any'] is give(b)",
+            "s = Student('ann')\nfor i in range(300):\n    enroll(s, i)\nassert s.courses == list(range(300))",
+        ),
+        (
+            "def enroll(student, course):\n    student.courses = student.courses[:] or [course]\ndef forget(student, course):\n    pass\n"
+            "def add_edge(g, a, b):\n    g.adj[a] = [b]\ndef fill(board, i, j, v):\n    board.grid[i] = [v]\n    return v\n"
+            "def tidy(node):\n    sorted(node.children)\ndef wait(line, who):\n    return who\ndef same(student):\n    return True\n"
+            "def give(student):\n    return list(student.courses)",
+        ),
+        setup="import collections\nclass Student:\n    def __init__(self, name):\n        self.name, self.courses, self.grades = name, [], {}\n"
+        "class Graph:\n    def __init__(self):\n        self.adj = {}\n"
+        "class Board:\n    def __init__(self):\n        self.grid = [[0, 0], [0, 0]]\n    def total(self):\n        return sum(map(sum, self.grid))\n"
+        "class Node:\n    def __init__(self, value, *children):\n        self.value, self.children = value, list(children)\n"
+        "    def __lt__(self, other):\n        return self.value < other.value\n"
+        "class Line:\n    def __init__(self):\n        self.people, self.seen = collections.deque(), set()",
+    ),
+    Case(
+        "containers that a test passes in and the learner's code keeps",
+        "class Queue:\n    def __init__(self, items):\n        self.items = items\n    def add(self, x):\n        self.items.append(x)\n"
+        "class Team:\n    def __init__(self, players):\n        self.players = players\n    def count(self):\n        return sum(map(len, self.players))\n"
+        "def drain(q):\n    while q:\n        yield q.pop(0)\n"
+        "kept = []\ndef keep(x):\n    kept.append(x)\n    return kept\ndef total(rows, tell):\n    rows.append([1])\n    tell(rows)\n    return len(rows)\n"
+        "def counter(seen):\n    def count(key):\n        seen[key] = seen.get(key, 0) + 1\n    return count",
+        (
+            "xs = [1]\nq = Queue(xs)\nq.add(2)\nassert xs == [1, 2]\nassert q.items is xs",
+            "ps = ['a']\nt = Team(ps)\nps.append('b')\nassert t.players == ['a', 'b'] and t.count() == 2",
+            "ps = [['a']]\nt = Team(ps)\nps.append(['b', 'c'])\nassert t.count() == 3\nps[1].pop()\nassert t.count() == 2\n"
+            "t.players[1].clear()\nassert ps == [['a'], []]",
+            "q = [1, 2]\ng = drain(q)\nassert next(g) == 1\nassert q == [2]\nq.append(3)\nassert list(g) == [2, 3] and q == []",
+            "seen = {}\ncount = counter(seen)\ncount('a')\ncount('a')\nassert seen == {'a': 2}\nseen['a'] = 5\ncount('a')\nassert seen['a'] == 6",
+            "x, y = [], {}\nkeep(x)\nassert keep(y)[0] is x and keep(x)[1] is y\nx.append(1)\ny['z'] = x\nassert keep(1) == [x, y, x, 1]",
+            "rows, told = [], []\nassert total(rows, lambda r: (told.append(r is rows), r.append([2]))) == 2\nassert rows == [[1], [2]] and told == [True]",
+            "xs = list(range(2000))\nq = Queue(xs)\nq.add('end')\nassert len(xs) == 2001 and xs[-1] == 'end'\nxs.clear()\nassert q.items == []",
+            "q = Queue([1])\nq.add(2)\nxs = q.items\nq.add(3)\nxs.append(4)\nassert q.items == [1, 2, 3, 4] and xs is q.items",
+        ),
+        (
+            "class Queue:\n    def __init__(self, items):\n        self.items = list(items)\n    def add(self, x):\n        self.items = [*self.items, x]\n"
+            "class Team:\n    def __init__(self, players):\n        self.players = list(map(list, players))\n    def count(self):\n"
+            "        return len(self.players)\ndef drain(q):\n    yield from list(q)\nkept = []\ndef keep(x):\n    return [x]\n"
+            "def total(rows, tell):\n    tell(list(rows))\n    return 1\ndef counter(seen):\n    seen = dict(seen)\n    return lambda key: seen.update(a=2)",
+        ),
+    ),
     # -- functions
     Case(
         "generators and iterators",
@@ -1366,7 +1427,6 @@ CASES = [
 
 # Tests, by their case and number, whose points still differ from those of one plain interpreter, and what was said.
 DIFFER: dict[str, dict[int, str]] = {
-    "context managers": {3: "a dictionary that a generator holds on to is not kept in step after the call"},
     "matplotlib axes inspected": {
         4: "the figures that are open are the sandbox's",
         5: "the figures that are open are the sandbox's",

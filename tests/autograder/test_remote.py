@@ -73,6 +73,65 @@ def test_containers_changed_in_place_come_back(plain: Learner) -> None:
     assert list(ordered) == ["second", "first"] and counter == {"a": 3}
 
 
+def test_fresh_containers_do_not_add_up(plain: Learner) -> None:
+    """What a test hands over and throws away, or the learner's code does, is kept in step no longer than needed."""
+    swap, rows, Kept = plain(
+        """
+        def swap(pair): pair.reverse(); return [pair, []]
+        def rows(make, n): return [len(make(i)) for i in range(n)]
+        class Kept:
+            def __init__(self, items): self.items = items
+        """,
+        "swap",
+        "rows",
+        "Kept",
+    )
+    most = 0
+    for i in range(10_000):
+        assert swap([i, 1])[0] == [1, i]
+        most = max(most, len(plain.client._live))
+    assert most < 10
+    held = [[i, 1] for i in range(1000)]
+    for pair in held:  # which the test keeps, and the learner's code does not
+        swap(pair)
+        most = max(most, len(plain.client._live))
+    seen: list[int] = []
+    rows(lambda i: [seen.append(len(plain.client._live))], 1000)
+    kept = [Kept([i]) for i in range(1000)]  # and the other way round
+    assert most < 10 and max(seen) < 10 and len(plain.client._live) < 10
+    assert kept[7].items == [7]
+
+
+def test_containers_that_both_hold_are_in_step_however_many_they_are(plain: Learner) -> None:
+    call, append = plain(
+        """
+        kept = []
+        def call(make, n): kept[:] = [make(i) for i in range(n)]; kept[-1].append("end"); kept[0].append("start")
+        def append(i, x): kept[i].append(x)
+        """,
+        "call",
+        "append",
+    )
+    made: list[Any] = []
+    call(lambda i: made.append([i]) or made[-1], 2500)
+    assert made[0] == [0, "start"] and made[-1] == [2499, "end"]
+    append(2000, "x")
+    assert made[2000] == [2000, "x"]
+
+
+def test_a_container_that_cannot_be_read_there_is_in_step_no_more(plain: Learner) -> None:
+    class Broken:
+        def __reduce__(self) -> Any:
+            return int, ("none",)
+
+    (keep,) = [plain("def keep(x): return x", "keep")]
+    items: list[Any] = [1]
+    Broken.__module__ = "broken"
+    with pytest.raises(ValueError):
+        keep((items, Broken()))
+    assert keep(items) is items and items == [1]
+
+
 def test_arguments_keep_their_identity(plain: Learner) -> None:
     same, swap = plain(
         """
@@ -1019,6 +1078,16 @@ FORGED: dict[str, Any] = {
     "changes of what is not there": {"op": "value", "news": [["module", 1, []]]},
     "contents that do not fit": {"op": "value", "containers": [[0, 5]]},
     "contents of nothing": {"op": "value", "containers": [[77, []]]},
+    "a container that is not in step": {"op": "value", "value": ["n", 10**6]},
+    "a container of a number that is none": {"op": "value", "value": ["n", [1]]},
+    "a container under a number of the judge's": {"op": "value", "value": ["l", 0, -99, []]},
+    "a container under the number of another": {
+        "op": "value",
+        "value": ["t", [["l", 0, 10**6, []], ["l", 1, 10**6, []]]],
+    },
+    "changes of a container that is not in step": {"op": "value", "live": [[-99, []]]},
+    "an end of what is not in step": {"op": "value", "gone": [10**6]},
+    "an end of what is no number": {"op": "value", "gone": [None]},
 }
 
 
@@ -1115,9 +1184,11 @@ def test_nor_is_one_of_a_generator_that_was_handed_over(learner: Learner) -> Non
 def test_names_come_only_as_they_were_asked_for(plain: Learner) -> None:
     plain.client.run(
         "import gc\n(session,) = [o for o in gc.get_objects() if type(o).__name__ == 'Session']\n"
-        "session._do = lambda op, payload: {'open': 'forged', 'wanted': 1}"
+        "said = {'open': 'forged', 'wanted': 1}\n"
+        "session._do = lambda op, payload: payload.append('open') if type(payload) is list else said"
     )
-    assert plain.client.names(["wanted", "other"]) == {"wanted": 1}
+    wanted = ["wanted", "other"]
+    assert plain.client.names(wanted) == {"wanted": 1} and wanted == ["wanted", "other"]
 
 
 def test_nothing_that_came_in_is_unpickled_here(plain: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
