@@ -2,7 +2,9 @@
 
 A judge sends it along, so that a learner's function runs as if it were called here: under the ``no_grad`` of the
 test, with the seeds, the environment and the precision that the test set. Of all that a sandbox only says the states
-of generators that its code has seeded or drawn from, as plain data; they are taken over once they are found to be such.
+of generators that its code has seeded or drawn from, as plain data. They are taken over, once they are found to be
+such, where the reference solution seeds generators too: else a learner could choose what a test will draw, and the
+judge's are moved on by a draw, so that setting the same seed again is seen to be a change.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class _Generator(NamedTuple):
     look: Callable[[], Any]  # at what is new when the state is
     state: Callable[[], Any]  # as plain data; None where it cannot be said
     restore: Callable[[Any], None]  # raises WireError for what no generator could have said
+    draw: Callable[[], Any]
 
 
 def _require(*well_formed: bool) -> None:
@@ -112,9 +115,11 @@ def _set_torch_state(state: Any) -> None:
 
 _NUMPY = _Numpy()
 GENERATORS = {
-    "random": _Generator(random.getstate, _python_state, _set_python_state),
-    "numpy": _Generator(_NUMPY.look, _NUMPY.state, _NUMPY.restore),
-    "torch": _Generator(lambda: _torch_state().tobytes(), _torch_state, _set_torch_state),
+    "random": _Generator(random.getstate, _python_state, _set_python_state, random.random),
+    "numpy": _Generator(_NUMPY.look, _NUMPY.state, _NUMPY.restore, np.random.random),
+    "torch": _Generator(
+        lambda: _torch_state().tobytes(), _torch_state, _set_torch_state, lambda: sys.modules["torch"].rand(())
+    ),
 }
 
 
@@ -149,6 +154,13 @@ class Random:
         for name in _imported():
             if name in states:
                 GENERATORS[name].restore(states[name])
+                self._known[name] = GENERATORS[name].look()
+
+    def draw(self, names: Any) -> None:
+        """Moves these generators on, which the other end has drawn from."""
+        for name in _imported():
+            if name in names:
+                GENERATORS[name].draw()
                 self._known[name] = GENERATORS[name].look()
 
     def differ(self, names: Any) -> None:

@@ -23,6 +23,7 @@ _TAKING = frozenset({"fit", "fit_transform", "partial_fit", "pop", "popitem", "p
 _WRITING = re.compile(
     r"""open\([^)]*["'][rbt]*[wax+]|\.to_\w+\(|\.save|savefig|\bdump\(|write|unlink|remove|rename|%%"""
 )
+_SEEDING = re.compile(r"seed\w*\(|set_?(rng_)?state\(")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -41,7 +42,8 @@ class Names:
 
     ``classes``: those that it defines. ``files``: the texts in it that could be names of files in its folder,
     ``writes``: whether it looks as if it wrote some. ``filled``: names whose object it changes in place. ``swallows``:
-    whether a context manager in it may end an error. ``changed``: attributes that it may change, as paths:
+    whether a context manager in it may end an error; ``seeds``: whether it seeds random generators. ``changed``:
+    attributes that it may change, as paths:
     ``np.random.seed = f`` gives (np, random, seed). What a text names, as in ``patch("os.getcwd")``, has "" first,
     then the module and the name.
     """
@@ -55,6 +57,7 @@ class Names:
     writes: bool = False
     filled: frozenset[str] = frozenset()
     swallows: bool = False
+    seeds: bool = False
     changed: tuple[tuple[str, ...], ...] = ()
 
 
@@ -87,6 +90,7 @@ def of_cell(text: str) -> Names:
         writes=_WRITING.search(code) is not None,
         filled=frozenset(_filled(tree)) & read,
         swallows=any(map(_swallows, ast.walk(tree))),
+        seeds=_SEEDING.search(code) is not None,
         changed=tuple(dict.fromkeys(_changed(tree))),
     )
 

@@ -30,8 +30,8 @@ class Plan:
     learner even where Python or an instructor's cell has them too; ``instructors``: names that judge cells bind,
     which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
     code too; ``written``: files that the reference solution writes, by their names; ``swallows``: whether it may end
-    an error in a ``with`` statement; ``classes``: what each class of the reference solution has;
-    ``unattempted``: test cells whose answer is the stub.
+    an error in a ``with`` statement; ``seeds``: whether it seeds random generators; ``classes``: what each of its
+    classes has; ``unattempted``: test cells whose answer is the stub.
     """
 
     steps: list[Step]
@@ -41,6 +41,7 @@ class Plan:
     watched: list[str]
     written: frozenset[str] = frozenset()
     swallows: bool = False
+    seeds: bool = False
     classes: dict[str, frozenset[str]] = field(default_factory=dict)
     unattempted: frozenset[str] = field(default_factory=frozenset)
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release

@@ -195,6 +195,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         watched=sorted(learners.union(*(n.read for n in given))),
         written=frozenset().union(*(n.files for n in solved if n.writes)),
         swallows=any(n.swallows for n in solved),
+        seeds=any(n.seeds for n in solved),
         classes=names.solutions(solved),
         unattempted=frozenset(unattempted),
         manual=tuple(manual),

@@ -101,7 +101,8 @@ class Client:
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
     why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
     ``cells`` are the file names of the learner's cells that have run, ``heard`` what the learner's code has said.
-    ``swallows`` says whether a learner's context manager may end an error, as the reference solution's may;
+    ``swallows`` says whether a learner's context manager may end an error, as the reference solution's may, ``seeds``
+    whether learner's code may set the random generators of the judge, as the solution does those of the notebook;
     ``tests_own`` are names that test cells alone bind: nothing of the learner's is an instance of what they stand for.
     ``patches`` and ``files`` are what the running test may change of modules, and files that it names.
     """
@@ -113,7 +114,7 @@ class Client:
         self.methods = frozenset().union(*self._solutions.values())  # of any class of the solution's
         self.before_asking: Callable[[], None] = lambda: None
         self.renamed: Callable[[dict[str, Any]], None] = lambda changed: None
-        self.swallows = False
+        self.swallows = self.seeds = False
         self.tests_own: frozenset[str] = frozenset()
         self.patches = Patches()
         self.files: Files | None = None
@@ -623,8 +624,10 @@ class Client:
             self._shared.apply(message.get("news") or [], reader, buffers)
             self._shared.graphs.release(message.get("released") or [])
             states = {name: reader.read(tree) for name, tree in message.get("random") or []}
-            if self._draws_along:
+            if self._draws_along and self.seeds:
                 self._random.restore(states)
+            elif self._draws_along:
+                self._random.draw(states)
             else:
                 self._random.differ(states)
             self._print(message.get("printed") or [])

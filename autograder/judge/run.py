@@ -136,7 +136,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     client = Client(sandbox, Process(job.sandbox_pid), job.plan.classes)
     client.files = Files(Path(job.folder))
     client.files.keep(job.plan.written)
-    client.swallows = job.plan.swallows
+    client.swallows, client.seeds = job.plan.swallows, job.plan.seeds
     client.tests_own = _bound(job.plan, tests=True) - _bound(job.plan, tests=False)
     client.heard.written = lambda: (step.judge for step in job.plan.steps if step.judge is not None)
     texts.run_there(client, shell.user_ns)
