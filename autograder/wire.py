@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder import tabular
+from autograder import symbolic, tabular
 from autograder.frames import WireError
 
 MAX_DEPTH = 200
@@ -105,7 +105,7 @@ def is_value(value: Any) -> bool:
     if kind is re.Match:
         return _is_found_again(value)
     data = kind in _VALUES or kind is collections.deque or named_fields(kind) is not None
-    return data or tabular.kind_of(value) is not None
+    return data or tabular.kind_of(value) is not None or symbolic.crosses(value)
 
 
 def _is_found_again(match: re.Match[Any]) -> bool:
@@ -226,6 +226,8 @@ class Writer:
             return ["ns", *self._array(np.asarray(value))]
         if tabular.kind_of(value) is not None:
             return ["pd", self._remember(value), self.table(value)]
+        if symbolic.crosses(value):
+            return ["sy", self._remember(value), self.write(symbolic.parts(value))]
         if (torch := torch_module()) is not None:
             if kind is torch.Size:
                 return ["sz", list(value)]
@@ -361,6 +363,9 @@ class Reader:
                 return found
             case "pd", [int(number), parts]:
                 self._memo[number] = self.table(parts, inner)
+                return self._memo[number]
+            case "sy", [int(number), parts]:
+                self._memo[number] = symbolic.build(self._read(parts, inner))
                 return self._memo[number]
             case "np", [int(number), str(dtype), list(shape), int(index)]:
                 self._memo[number] = self._array(dtype, shape, index)
