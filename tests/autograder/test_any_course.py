@@ -1095,6 +1095,18 @@ CASES = [
         setup="import numpy as np",
         needs="numpy",
     ),
+    Case(
+        "dtypes and addresses",
+        "import ipaddress\ndef kind(a):\n    return a.dtype\ndef first(net):\n    return next(ipaddress.ip_network(net).hosts())",
+        (
+            "assert kind(np.zeros(2)) == np.float64 and kind(np.arange(2)) == 'int64'",
+            "assert np.zeros(3, dtype=kind(np.array([True]))).dtype == bool",
+            "import ipaddress\nassert first('10.0.0.0/8') == ipaddress.ip_address('10.0.0.1') and first('10.0.0.0/8').is_private",
+        ),
+        ("def kind(a):\n    return np.dtype('int32')\ndef first(net):\n    return net",),
+        setup="import numpy as np",
+        needs="numpy",
+    ),
     # -- pandas
     Case(
         "data frames",
@@ -1123,15 +1135,20 @@ CASES = [
     Case(
         "frames with indexes, dates, categories and missing values",
         "import pandas as pd\nts = pd.Series([1.0, None, 3.0], index=pd.date_range('2024-01-01', periods=3))\n"
-        "cat = pd.Categorical(['a', 'b', 'a'])\nmulti = pd.DataFrame({'a': [1, 1], 'b': [2, 3], 'v': [4, 5]}).set_index(['a', 'b'])",
+        "cat = pd.Categorical(['a', 'b', 'a'])\nmulti = pd.DataFrame({'a': [1, 1], 'b': [2, 3], 'v': [4, 5]}).set_index(['a', 'b'])\n"
+        "month = pd.Timestamp('2024-02-29').to_period('M')\nbins = list(pd.interval_range(0, 2))",
         (
             "assert ts.isna().sum() == 1 and ts.sum() == 4",
             "import pandas as pd\nassert ts.index[0] == pd.Timestamp('2024-01-01')",
             "assert ts.index.freqstr == 'D'",
             "assert list(cat.categories) == ['a', 'b']",
             "assert multi.loc[(1, 3), 'v'] == 5 and multi.index.names == ['a', 'b']",
+            "import pandas as pd\nassert month == pd.Period('2024-02') and month.days_in_month == 29",
+            "import pandas as pd\nassert bins[0] == pd.Interval(0, 1) and 0.5 in bins[0]",
         ),
-        ("import pandas as pd\nts = pd.Series([1.0, 2.0])\ncat = ['a']\nmulti = pd.DataFrame({'v': [4, 5]})",),
+        (
+            "import pandas as pd\nmonth, bins = pd.Period('2024', 'Y'), [pd.Interval(1, 2)]\nts = pd.Series([1.0, 2.0])\ncat = ['a']\nmulti = pd.DataFrame({'v': [4, 5]})",
+        ),
         needs="pandas",
     ),
     # -- sympy
