@@ -1,8 +1,8 @@
 """Data frames, series, indexes and moments of time as plain data: arrays, lists, numbers and names.
 
 A value is taken apart into parts that :mod:`autograder.wire` can write, and is built from parts by this process's own
-pandas, which checks that they go together. What has no parts of that kind (periods, intervals, sparse columns,
-subclasses) stays where it is.
+pandas, which checks that they go together. What has no parts of that kind (columns of periods and intervals,
+sparse ones, subclasses) stays where it is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ _MASKED = frozenset(
 _PLAIN_KINDS = "biufcmM"
 _FREQUENCY = re.compile(r"-?\d{0,6}[A-Za-z]{1,6}(-[A-Z]{3})?")
 _OFFSET = re.compile(r"UTC([+-]\d\d:\d\d)?")
+_ENDS = (int, float, np.int64, np.float64)  # of an interval
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 def kind_of(value: Any) -> str | None:
-    """``frame``, ``series``, ``index``, ``moment``, ``span`` or ``missing``; None for what does not cross by value."""
+    """``frame``, ``series``, ``index``, ``moment``, ``span`` ...; None for what does not cross by value."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or type(value).__module__.partition(".")[0] != "pandas":
+    if pandas is None or str(type(value).__module__).partition(".")[0] != "pandas":
         return None
     kind = _KINDS.get(type(value).__name__)
     if kind is None or (type(value) is not getattr(pandas, type(value).__name__, None) and kind != "missing"):
@@ -38,7 +39,7 @@ def kind_of(value: Any) -> str | None:
 
 _KINDS = {
     **{"DataFrame": "frame", "Series": "series", "Timestamp": "moment", "Timedelta": "span", "Categorical": "column"},
-    **{"NaTType": "missing", "NAType": "missing"},
+    **{"NaTType": "missing", "NAType": "missing", "Period": "period", "Interval": "interval"},
     **dict.fromkeys(
         ("Index", "RangeIndex", "MultiIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"), "index"
     ),
@@ -57,6 +58,10 @@ def _has_parts(kind: str, value: Any) -> bool:
         return type(value).__name__ in _KINDS and _is_known(value.dtype)
     if kind == "column":
         return _is_known(value.dtype)
+    if kind == "period":
+        return _FREQUENCY.fullmatch(value.freqstr) is not None
+    if kind == "interval":
+        return all(kind_of(end) in ("moment", "span") or type(end) in _ENDS for end in (value.left, value.right))
     return kind == "span" or value.tzinfo is None or _zone(value.tzinfo) is not None
 
 
@@ -111,6 +116,10 @@ def parts(value: Any) -> tuple[Any, ...]:
         return (kind, np.asarray(value.tz_convert(None).asm8 if zone else value.asm8), zone)
     if kind == "span":
         return (kind, np.asarray(value.asm8))
+    if kind == "period":
+        return (kind, int(value.ordinal), value.freqstr)
+    if kind == "interval":
+        return (kind, value.left, value.right, value.closed)
     if kind == "missing":
         return (kind, type(value).__name__ == "NaTType")
     raise TypeError(f"A {type(value).__name__} does not cross between processes by value.")
@@ -171,6 +180,10 @@ def build(said: Any) -> Any:
             return made if zone is None else made.tz_localize("UTC").tz_convert(_checked(zone))
         case ["span", np.ndarray() as span]:
             return pandas.Timedelta(span[()])
+        case ["period", int(ordinal), str(frequency)] if _FREQUENCY.fullmatch(frequency):
+            return pandas.Period(ordinal=ordinal, freq=frequency)
+        case ["interval", left, right, str(closed)]:
+            return pandas.Interval(left, right, closed)
         case ["missing", bool(is_time)]:
             return pandas.NaT if is_time else pandas.NA
     raise ValueError("These are no parts of a data frame.")

@@ -16,6 +16,7 @@ import datetime
 import decimal
 import fractions
 import functools
+import ipaddress
 import math
 import pathlib
 import re
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder import tabular
+from autograder import symbolic, tabular
 from autograder.frames import WireError
 
 MAX_DEPTH = 200
@@ -63,6 +64,8 @@ _VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     uuid.UUID: lambda v: (str(v),),
     re.Pattern: lambda v: (v.pattern, int(v.flags & ~re.DEBUG)),
     **dict.fromkeys((pathlib.PurePosixPath, pathlib.PosixPath), lambda v: (str(v),)),
+    **dict.fromkeys((ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface), lambda v: (str(v),)),
+    **dict.fromkeys((ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface), lambda v: (str(v),)),
 }
 
 
@@ -96,6 +99,10 @@ def is_plain_array(value: Any) -> bool:
     return exact and _ARRAY_DTYPE.fullmatch(value.dtype.str) is not None
 
 
+def _is_plain_dtype(value: Any) -> bool:
+    return isinstance(value, np.dtype) and _ARRAY_DTYPE.fullmatch(value.str) is not None
+
+
 def is_value(value: Any) -> bool:
     """Whether something is neither a builtin of data nor an array, and crosses by value all the same."""
     kind = type(value)
@@ -104,8 +111,8 @@ def is_value(value: Any) -> bool:
         return True
     if kind is re.Match:
         return _is_found_again(value)
-    data = kind in _VALUES or kind is collections.deque or named_fields(kind) is not None
-    return data or tabular.kind_of(value) is not None
+    data = kind in _VALUES or kind is collections.deque or named_fields(kind) is not None or _is_plain_dtype(value)
+    return data or tabular.kind_of(value) is not None or symbolic.crosses(value)
 
 
 def _is_found_again(match: re.Match[Any]) -> bool:
@@ -224,8 +231,12 @@ class Writer:
             if kind is np.ndarray:
                 return ["np", self._remember(value), *self._array(value)]
             return ["ns", *self._array(np.asarray(value))]
+        if _is_plain_dtype(value):
+            return ["nd", value.str]
         if tabular.kind_of(value) is not None:
             return ["pd", self._remember(value), self.table(value)]
+        if symbolic.crosses(value):
+            return ["sy", self._remember(value), self.write(symbolic.parts(value))]
         if (torch := torch_module()) is not None:
             if kind is torch.Size:
                 return ["sz", list(value)]
@@ -362,6 +373,9 @@ class Reader:
             case "pd", [int(number), parts]:
                 self._memo[number] = self.table(parts, inner)
                 return self._memo[number]
+            case "sy", [int(number), parts]:
+                self._memo[number] = symbolic.build(self._read(parts, inner))
+                return self._memo[number]
             case "np", [int(number), str(dtype), list(shape), int(index)]:
                 self._memo[number] = self._array(dtype, shape, index)
                 return self._memo[number]
@@ -369,6 +383,8 @@ class Reader:
                 if shape:
                     raise WireError("An array was announced as a number.")
                 return self._array(dtype, shape, index)[()]
+            case "nd", [str(dtype)] if _ARRAY_DTYPE.fullmatch(dtype):
+                return np.dtype(dtype)
             case "sz", [list(sizes)]:
                 import torch
 

@@ -1170,6 +1170,18 @@ CASES = [
         setup="import numpy as np",
         needs="numpy",
     ),
+    Case(
+        "dtypes and addresses",
+        "import ipaddress\ndef kind(a):\n    return a.dtype\ndef first(net):\n    return next(ipaddress.ip_network(net).hosts())",
+        (
+            "assert kind(np.zeros(2)) == np.float64 and kind(np.arange(2)) == 'int64'",
+            "assert np.zeros(3, dtype=kind(np.array([True]))).dtype == bool",
+            "import ipaddress\nassert first('10.0.0.0/8') == ipaddress.ip_address('10.0.0.1') and first('10.0.0.0/8').is_private",
+        ),
+        ("def kind(a):\n    return np.dtype('int32')\ndef first(net):\n    return net",),
+        setup="import numpy as np",
+        needs="numpy",
+    ),
     # -- pandas
     Case(
         "data frames",
@@ -1198,16 +1210,77 @@ CASES = [
     Case(
         "frames with indexes, dates, categories and missing values",
         "import pandas as pd\nts = pd.Series([1.0, None, 3.0], index=pd.date_range('2024-01-01', periods=3))\n"
-        "cat = pd.Categorical(['a', 'b', 'a'])\nmulti = pd.DataFrame({'a': [1, 1], 'b': [2, 3], 'v': [4, 5]}).set_index(['a', 'b'])",
+        "cat = pd.Categorical(['a', 'b', 'a'])\nmulti = pd.DataFrame({'a': [1, 1], 'b': [2, 3], 'v': [4, 5]}).set_index(['a', 'b'])\n"
+        "month = pd.Timestamp('2024-02-29').to_period('M')\nbins = list(pd.interval_range(0, 2))",
         (
             "assert ts.isna().sum() == 1 and ts.sum() == 4",
             "import pandas as pd\nassert ts.index[0] == pd.Timestamp('2024-01-01')",
             "assert ts.index.freqstr == 'D'",
             "assert list(cat.categories) == ['a', 'b']",
             "assert multi.loc[(1, 3), 'v'] == 5 and multi.index.names == ['a', 'b']",
+            "import pandas as pd\nassert month == pd.Period('2024-02') and month.days_in_month == 29",
+            "import pandas as pd\nassert bins[0] == pd.Interval(0, 1) and 0.5 in bins[0]",
         ),
-        ("import pandas as pd\nts = pd.Series([1.0, 2.0])\ncat = ['a']\nmulti = pd.DataFrame({'v': [4, 5]})",),
+        (
+            "import pandas as pd\nmonth, bins = pd.Period('2024', 'Y'), [pd.Interval(1, 2)]\nts = pd.Series([1.0, 2.0])\ncat = ['a']\nmulti = pd.DataFrame({'v': [4, 5]})",
+        ),
         needs="pandas",
+    ),
+    # -- sympy
+    Case(
+        "expressions of sympy",
+        "def derivative(e):\n    return sp.diff(e, x)\ndef f(t):\n    return t**2\ndef half():\n    return sp.Rational(1, 2)\n"
+        "answer = sp.expand(x * (x + 1)) - x\nroots = sp.solve(x**2 - 4, x)\ndef solve_it():\n    return sp.solve(2 * x - 1, x)\n"
+        "def grow():\n    return sp.sqrt(p**2) + p",
+        (
+            "assert derivative(x**3) == 3*x**2",
+            "assert sp.simplify(answer - x**2) == 0",
+            "assert set(roots) == {-2, 2} and sorted(roots) == [-2, 2]",
+            "assert solve_it() == [sp.Rational(1, 2)]",
+            "assert float(half()) == 0.5 and half() == sp.S.Half",
+            "assert f(x).subs(x, 2) == 4 and f(x + y).free_symbols == {x, y}",
+            "assert sp.lambdify(x, f(x) + sp.sin(0))(3) == 9",
+            "assert isinstance(derivative(x * y), sp.Expr) and isinstance(f(x), sp.Pow) and f(x).args == (x, 2)",
+            "assert grow() == 2 * p and grow().is_positive and str(grow()) == '2*p'",
+            "assert derivative(sp.sin(x) * sp.exp(y)).equals(sp.cos(x) * sp.exp(y))",
+        ),
+        (
+            "def derivative(e):\n    return e\ndef f(t):\n    return '4'\ndef half():\n    return 0.25\nanswer = x\nroots = [2]\n"
+            "def solve_it():\n    return {x: 2}\ndef grow():\n    return 2 * sp.Symbol('p')",
+        ),
+        setup="import sympy as sp\nx, y = sp.symbols('x y')\np = sp.Symbol('p', positive=True)",
+        needs="sympy",
+    ),
+    Case(
+        "series, matrices, sets, equations and functions of sympy",
+        "def limit():\n    return sp.limit(sp.sin(x) / x, x, 0)\ndef taylor():\n    return sp.series(sp.exp(x), x, 0, 3)\n"
+        "def inverse(m):\n    return m.inv()\ndef values(m):\n    return m.eigenvals()\ndef equation():\n    return sp.Eq(x + y, 2)\n"
+        "def where():\n    return sp.solveset(x**2 < 1, x, sp.S.Reals), sp.solveset(x**2 - 1, x)\n"
+        "def grown():\n    return sp.dsolve(f(x).diff(x) - f(x), f(x))\ndef system():\n    return sp.solve([x + y - 3, x - y - 1], [x, y])\n"
+        "def held():\n    return sp.Integral(x**2, (x, 0, 1))\ndef periodic():\n    return sp.solveset(sp.sin(x), x, sp.S.Reals)\n"
+        "def slope(e):\n    return e.diff(x)",
+        (
+            "assert limit() == 1",
+            "assert taylor().removeO() == 1 + x + x**2/2 and taylor().getO() == sp.O(x**3)",
+            "A = sp.Matrix([[1, 0], [0, sp.Rational(1, 2)]])\nassert inverse(A) == sp.Matrix([[1, 0], [0, 2]]) and inverse(A) * A == sp.eye(2)",
+            "assert values(sp.Matrix([[2, 0], [0, 3]])) == {2: 1, 3: 1}",
+            "assert equation() == sp.Eq(x + y, 2) and equation().lhs == x + y and equation().rhs == 2",
+            "assert where()[0] == sp.Interval.open(-1, 1) and where()[1] == sp.FiniteSet(-1, 1) and 0 in where()[0]",
+            "assert grown() == sp.Eq(f(x), sp.Symbol('C1') * sp.exp(x)) and grown().lhs.func == f",
+            "assert slope(f(x)**2) == 2 * f(x) * f(x).diff(x)",
+            "assert system() == {x: 2, y: 1} and system()[x] == 2",
+            "assert held().doit() == sp.Rational(1, 3) and held() != held().doit()",
+            "assert isinstance(periodic(), sp.Union) and periodic().contains(sp.pi) == True",
+        ),
+        (
+            "def limit():\n    return sp.oo\ndef taylor():\n    return 1 + x\ndef inverse(m):\n    return m\n"
+            "def values(m):\n    return [2, 3]\ndef equation():\n    return x + y == 2\n"
+            "def where():\n    return sp.Interval(-1, 1), {1}\ndef grown():\n    return sp.exp(x)\n"
+            "def system():\n    return {'x': 2}\ndef held():\n    return sp.Rational(1, 4)\ndef periodic():\n    return sp.FiniteSet(0)\n"
+            "def slope(e):\n    return 2 * e",
+        ),
+        setup="import sympy as sp\nx, y = sp.symbols('x y')\nf = sp.Function('f')",
+        needs="sympy",
     ),
     # -- figures
     Case(

@@ -98,7 +98,8 @@ def test_moments_and_what_is_missing_cross() -> None:
         ("column", ("masked", np.zeros(2, np.int64), np.zeros(3, np.bool_), "Int64")),
         ("index", ("index", ("plain", np.zeros(2, "M8[s]")), None, "D")),
         ("index", ("multi", (("range", 0, 1, 1, None),), (np.array([3]),), (None,))),
-        ("pickle", b""),
+        *(("period", 1, "print()"), ("period", "1", "M"), ("interval", 0, 1, "open"), ("interval", 2, 1, "left")),
+        *(("interval", "a", "b", "left"), ("pickle", b"")),
         (),
     ],
 )
@@ -109,11 +110,33 @@ def test_parts_that_do_not_go_together_are_refused(parts: Any) -> None:
         Reader([memoryview(bytes(buffer)) for buffer in writer.buffers], refuse).read(tree)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(pd.Period("2024-03", "M"), pd.Period("2024Q1"), pd.Period("2024-02-29"), pd.Period("2024", "Y-JUN")),
+        *(
+            pd.Interval(0, 1),
+            pd.Interval(0.5, 2, "both"),
+            pd.Interval(pd.Timestamp("2024"), pd.Timestamp("2025"), "left"),
+        ),
+    ],
+    ids=str,
+)
+def test_a_period_or_an_interval_crosses_alone(value: Any) -> None:
+    back = crossed(value)
+    assert type(back) is type(value) and back == value and repr(back) == repr(value)
+
+
 def test_subclasses_and_other_dtypes_do_not_cross() -> None:
     class Mine(pd.DataFrame):
         pass
 
-    for value in (Mine(), pd.Series(pd.period_range("2024", periods=2)), pd.interval_range(0, 2)):
+    class Nowhere:  # as sympy's undefined functions are
+        pass
+
+    Nowhere.__module__ = None  # type: ignore[assignment]
+
+    for value in (Mine(), Nowhere(), pd.Series(pd.period_range("2024", periods=2)), pd.interval_range(0, 2)):
         assert tabular.kind_of(value) is None
 
 

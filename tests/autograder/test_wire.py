@@ -1,6 +1,7 @@
 """Plain data crosses exactly, and nothing else crosses: whatever comes in, it is a value or a WireError."""
 
 import collections
+import ipaddress
 import json
 import math
 import random
@@ -55,6 +56,8 @@ def read(tree: Any, *buffers: bytes) -> Any:
         ),
         *([], [[1], [2.0, "x"]], {}, {1: "a", "1": 2, (1, 2): None, 2.5: []}, set(), {1}, {2, 3}, frozenset({(1,)})),
         *(range(2, 9, 3), slice(None, 4, -1), collections.Counter("abca"), collections.OrderedDict(b=1, a=2)),
+        *(ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8")),
+        *(ipaddress.ip_interface("10.0.0.1/8"), np.dtype("float64"), np.dtype(">i2"), np.dtype("U3"), np.dtype(bool)),
         *(torch.Size([2, 0]), torch.float32, torch.bfloat16, torch.bool, torch.device("cpu"), torch.device("cuda:1")),
     ],
     ids=lambda value: type(value).__name__,
