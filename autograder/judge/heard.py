@@ -10,7 +10,7 @@ from typing import Any
 
 # Without any of these a text is names, numbers and operators, and does no more than these do.
 _CODE = re.compile(r"[(\[{@.:=\\]|\b(?:del|from|import)\b")
-MOST = 2**23  # characters that are kept; where more were said, all counts as theirs that the test has not written
+MOST = 2**26  # characters that are kept; where more were said, all counts as theirs that the test has not written
 SHORTEST = 4  # characters of a line or word that tell where it came from
 
 _HARMLESS: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp)
@@ -79,8 +79,14 @@ def _has_a_part(text: str, said: str) -> bool:
     """Whether a text has what was said in it, or one of its lines or words."""
     if said in text:
         return True
+    return any(part in text for part in _parts(said))
+
+
+@functools.lru_cache(maxsize=1024)
+def _parts(said: str) -> set[str]:
+    """The lines and words of a text that could be code."""
     parts = {part.strip() for line in said.splitlines() for part in (line, *line.split())}
-    return any(len(part) >= SHORTEST and _CODE.search(part) and part in text for part in parts)
+    return {part for part in parts if len(part) >= SHORTEST and _CODE.search(part)}
 
 
 def is_harmless(text: str) -> bool:

@@ -59,7 +59,7 @@ def here():
     return os.path.exists(helpers.where()), os.path.samefile(os.path.dirname(helpers.where()), os.getcwd())
 """
 TESTS = [
-    "assert f(2) == 9 and seen == [1, 2]",
+    "assert f(2) == 9 and seen == [1, 2, 3]",
     "assert point(2) == Point(2)",
     "assert all_seen() == [1, 2, 3]",
     "assert drawn_there() == (drawn, float(table[0]), helpers.LUCKY)",
