@@ -576,6 +576,8 @@ class Client:
             return ("live", number)
         if (index := containers.get(id(value))) is not None:
             return ("container", index)
+        if kind in _OPENED:
+            return None
         if kind is types.BuiltinMethodType:
             return self._callback(value) if type(value.__self__) in _OPENED else None
         if kind in _FUNCTIONS:
