@@ -191,6 +191,18 @@ class Remote:
     def __deepcopy__(self, memo: Any) -> Any:
         return self._judges_client.do("deepcopy", self)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        _pickled.append(Remote.__deepcopy__(self, {}))
+        return unpickled, (len(_pickled) - 1,)
+
+
+_pickled: list[Remote] = []  # copies of the learner's objects that a test has pickled
+
+
+def unpickled(place: int) -> Any:
+    """A copy of an object that a test has pickled here."""
+    return Remote.__deepcopy__(_pickled[place], {})
+
 
 def reference(kind: type[Remote], client: Client, number: int, name: str | None) -> Remote:
     """What stands for an object. No ``__init__`` makes it: ``super().__init__()`` of a test's would find that."""
@@ -317,7 +329,7 @@ def _finish(client: Client, coroutine: Remote, _: Any = None) -> NoReturn:
     raise StopIteration(client.do("await", coroutine))
 
 
-_OWN = frozenset({*Remote.__slots__, "__class__", "_listed"})
+_OWN = frozenset({*Remote.__slots__, "__class__", "__reduce_ex__", "_listed"})
 _NOT_ASKED = ("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_", "__dlpack", "__buffer")
 
 

@@ -995,6 +995,17 @@ CASES = [
         setup="class Account:\n    def __init__(self, balance): self._balance, self._number = balance, 7",
     ),
     Case(
+        "objects of the learner's that a test pickles",
+        "class Point:\n    def __init__(self, x): self.x = x\ndef make(): return [Point(1), Point(2)]",
+        (
+            "import pickle\nassert pickle.loads(pickle.dumps(Point(3))).x == 3",
+            "import pickle\np = Point(4)\nsaved = pickle.dumps(p)\np.x = 5\nassert pickle.loads(saved).x == 4 and p.x == 5",
+            "import pickle\nwith open('p.pkl', 'wb') as file:\n    pickle.dump(make(), file)\n"
+            "with open('p.pkl', 'rb') as file:\n    assert [p.x for p in pickle.load(file)] == [1, 2]",
+        ),
+        ("class Point:\n    def __init__(self, x): self.x = 0\ndef make(): return [Point(1)]",),
+    ),
+    Case(
         "an instructor's enumeration",
         "def after(color): return C((color.value + 1) % 3)\ndef same(color): return color\n"
         "def names(colors): return {color: color.name for color in colors}\ndef is_red(color): return color is C.RED",
