@@ -142,7 +142,7 @@ def _demo() -> None:
         _submit(student, answered(released, source, answers))
     isolation = [] if _can_isolate() else ["--isolation", "none"]
     picture = BUILD / "grades.png"
-    _command("autograder", "grade", LESSON, "--course-dir", str(BUILD), "--picture", str(picture), *isolation)
+    _command("autograder", "grade", LESSON, "--course-dir", str(BUILD.resolve()), "--picture", str(picture), *isolation)
     _check_scores()
 
     _say("Writing", "feedback and grades.csv")
