@@ -1,5 +1,6 @@
 """Frames cross whole, in order, by socket or shared memory; whatever else comes in is a WireError."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -182,10 +183,11 @@ def test_memory_that_its_sender_could_still_change_is_not_read(open_one: Callabl
     with ours, theirs:
         socket.send_fds(ours, [data], [memory])
         os.close(memory)
+        gc.collect()  # what earlier tests left open may be closed at any later moment
         before = descriptors()
         with pytest.raises(WireError, match="memory"):
             Channel(theirs).receive()
-        assert descriptors() == before
+        assert descriptors() <= before
 
 
 @in_memory
