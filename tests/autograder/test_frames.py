@@ -145,9 +145,10 @@ def test_both_ends_keep_what_was_sent_and_each_may_write_into_its_own(size: int)
 
 @in_memory
 def test_large_buffers_go_by_memory_and_leave_no_descriptor() -> None:
+    gc.collect()
     before = descriptors()
     _, came = exchanged(bytes(frames.IN_MEMORY))
-    assert came[0].readonly is False and descriptors() == before
+    assert came[0].readonly is False and descriptors() <= before
 
 
 def _unsealed() -> int:
