@@ -40,7 +40,7 @@ class Live:
     def put(self, number: int, container: Any, *, rests: bool = False) -> None:
         """The other end has this container, as it is now."""
         entries = self._resting if rests or number in self._resting else self._entries
-        entries[number] = container, _items(container)
+        entries[number] = container, held(container)
         self._numbers[id(container)] = number
 
     def wake(self) -> None:
@@ -60,8 +60,8 @@ class Live:
         """Number and container of each that has changed since the other end heard of it. It then counts as heard."""
         changed = []
         for number, (container, known) in self._entries.items():
-            now = _items(container)
-            if len(now) != len(known) or not all(map(operator.is_, now, known)):
+            now = held(container)
+            if not identical(now, known):
                 changed.append((number, container))
                 self._entries[number] = container, now
         return changed
@@ -86,10 +86,16 @@ class Live:
                 del self._numbers[id(entry[0])]
 
 
-def _items(container: Any) -> list[Any]:
+def held(container: Any) -> list[Any]:
+    """What a container holds, keys first."""
     if isinstance(container, dict):
         return [*container.keys(), *container.values()]
     return list(container)
+
+
+def identical(now: list[Any], old: list[Any]) -> bool:
+    """Whether two lists hold the very same things."""
+    return len(now) == len(old) and all(map(operator.is_, now, old))
 
 
 class State(NamedTuple):

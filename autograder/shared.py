@@ -23,6 +23,7 @@ from typing import Any
 from autograder.ambient import checked_torch_state
 from autograder.frames import Buffers, WireError
 from autograder.gradients import Graphs
+from autograder.live import identical
 from autograder.wire import Reader, Writer, dtype_name, torch_module
 
 # The tables of a module that a description has; all else that torch keeps in a module is machinery.
@@ -122,8 +123,8 @@ class _Module:
         return (
             [*own] == self._names
             and all(map(operator.is_, self._settings(own), self._values))
-            and _identical(_children(own), self._children)
-            and all(_identical(now, old) for now, old in self._lists)
+            and identical(_children(own), self._children)
+            and all(identical(now, old) for now, old in self._lists)
         )
 
 
@@ -137,10 +138,6 @@ def _children(own: dict[str, Any]) -> list[Any]:
     if own["_non_persistent_buffers_set"]:
         held += own["_non_persistent_buffers_set"]
     return held
-
-
-def _identical(now: list[Any], old: list[Any]) -> bool:
-    return len(now) == len(old) and all(map(operator.is_, now, old))
 
 
 class _Generator:
@@ -187,11 +184,11 @@ def is_plain(value: Any) -> bool:
     """Whether a module's attribute is a setting, which crosses, rather than machinery, which does not."""
     kind = type(value)
     if kind in _SEQUENCES:
-        return _SCALARS.issuperset(map(type, value)) or all(map(is_plain, value))
-    return kind in _SCALARS
+        return SCALARS.issuperset(map(type, value)) or all(map(is_plain, value))
+    return kind in SCALARS
 
 
-_SCALARS = frozenset({type(None), bool, int, float, str})
+SCALARS = frozenset({type(None), bool, int, float, str})
 _SEQUENCES = frozenset({list, tuple})
 
 
@@ -395,9 +392,9 @@ class Shared:
         not_saved = own["_non_persistent_buffers_set"]
         return [
             [
-                [k, v if type(v) in _SCALARS else _freeze(v)]
+                [k, v if type(v) in SCALARS else _freeze(v)]
                 for k, v in own.items()
-                if k not in inside and (type(v) in _SCALARS or is_plain(v))
+                if k not in inside and (type(v) in SCALARS or is_plain(v))
             ],
             [[k, None if p is None else share(p)] for k, p in own["_parameters"].items()],
             [[k, None if b is None else share(b), k in not_saved] for k, b in own["_buffers"].items()],
@@ -513,7 +510,7 @@ class Shared:
             for name, *_ in table:
                 if type(name) is not str or name.startswith("__") or name in inside:
                     raise WireError("A module came with an attribute that is not one.")
-        new = {name: value if type(value) in _SCALARS else _thaw(value) for name, value in plain}
+        new = {name: value if type(value) in SCALARS else _thaw(value) for name, value in plain}
         for name, value in settings(module).items():
             if name not in new:
                 del own[name]
@@ -565,17 +562,17 @@ def _freeze(value: Any) -> Any:
     """A setting as JSON, in a copy: a tuple becomes {"tuple": [...]}."""
     if type(value) is not list and type(value) is not tuple:
         return value
-    frozen = [item if type(item) in _SCALARS else _freeze(item) for item in value]
+    frozen = [item if type(item) in SCALARS else _freeze(item) for item in value]
     return frozen if type(value) is list else {"tuple": frozen}
 
 
 def _thaw(value: Any) -> Any:
-    if type(value) in _SCALARS:
+    if type(value) in SCALARS:
         return value
     if type(value) is dict:
         return tuple(_thaw(value["tuple"]))
     if type(value) is list:
-        return [item if type(item) in _SCALARS else _thaw(item) for item in value]
+        return [item if type(item) in SCALARS else _thaw(item) for item in value]
     raise WireError("A module's setting is not a plain value.")
 
 

@@ -96,7 +96,7 @@ class LearnerSystemExit(LearnerExit, SystemExit):
 
 def attribute(client: Client, holder: Any, name: str) -> Any:
     """An attribute of what stays with the learner; raises TypeError for a method that would say whether it is right."""
-    kind = holder if isinstance(holder, RemoteClass) else type(holder)
+    kind = _class_behind(holder)
     special = name.startswith("__")
     known = client.defines(kind, name) if special else name in client.methods
     found = None if name in COMPARISONS and not known else client.do("getattr", holder, name)
@@ -106,6 +106,11 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
     if name == "co_filename" and found not in client.cells:
         return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
     return _marked(name, found)
+
+
+def _class_behind(holder: Any) -> type:
+    """The class whose word counts: a learner's class itself, or that of an object."""
+    return holder if isinstance(holder, RemoteClass) else type(holder)
 
 
 def _marked(name: str, found: Any) -> Any:
@@ -207,13 +212,8 @@ def unpickled(place: int) -> Any:
 def reference(kind: type[Remote], client: Client, number: int, name: str | None) -> Remote:
     """What stands for an object. No ``__init__`` makes it: ``super().__init__()`` of a test's would find that."""
     made = object.__new__(kind)
-    for own, value in (
-        ("_judges_client", client),
-        ("_judges_number", number),
-        ("_judges_kind", name),
-        ("_judges_items", None),
-    ):
-        object.__setattr__(made, own, value)
+    for own, value in (("client", client), ("number", number), ("kind", name), ("items", None)):
+        object.__setattr__(made, f"_judges_{own}", value)
     return made
 
 
@@ -279,9 +279,7 @@ class RemoteThing(Remote):
         return self._judges_client.do("enter", self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._judges_client.do("exit", self, _told(error))) and _may_be_swallowed(
-            self._judges_client, error
-        )
+        return _ends(self, "exit", error)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._judges_client.do("aiter", self)
@@ -293,9 +291,13 @@ class RemoteThing(Remote):
         return self._judges_client.do("aenter", self)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> bool:
-        return bool(self._judges_client.do("aexit", self, _told(error))) and _may_be_swallowed(
-            self._judges_client, error
-        )
+        return _ends(self, "aexit", error)
+
+
+def _ends(manager: Remote, way: str, error: BaseException | None) -> bool:
+    """Leaves a learner's context manager; whether an error ends there."""
+    client = manager._judges_client
+    return bool(client.do(way, manager, _told(error))) and _may_be_swallowed(client, error)
 
 
 def _told(error: BaseException | None) -> BaseException | None:
@@ -334,7 +336,7 @@ _NOT_ASKED = ("_repr_", "_ipython_", "__array", "__torch", "__cuda", "_render_",
 
 
 def _look(client: Client, holder: Any) -> tuple[Any, list[Any]] | None:
-    kind = holder if isinstance(holder, RemoteClass) else type(holder)
+    kind = _class_behind(holder)
     if client.defines(kind, "__len__", "__iter__", "__getitem__"):
         return None
     said = client.do("listed", holder)
@@ -466,9 +468,9 @@ class RemoteClass(ABCMeta):
         if name in _TOLD and "_judges_number" in body:
             return _TOLD[name](cls)
         if name in _LOOKED_FOR:
-            behind = type.__getattribute__(cls, "__mro__")
-            if not any(name in _body(kind).get("_told", ()) for kind in behind):
-                return getattr(super(next(kind for kind in behind if kind in (Remote, RemoteError, _Named)), cls), name)
+            kinds = behind(cls)
+            if not any(name in _body(kind).get("_told", ()) for kind in kinds):
+                return getattr(super(next(kind for kind in kinds if kind in (Remote, RemoteError, _Named)), cls), name)
             if name not in _SPECIAL:
                 raise AttributeError(name)  # so that it is asked for
         if name in _ENUMS and issubclass(cls, Enum):
@@ -522,17 +524,17 @@ class _Inherited:
     """What a learner's class has under a name, for the ``super()`` of a class that a test derives from it."""
 
     def __init__(self, kind: RemoteClass, name: str) -> None:
-        self._judges_kind, self._name = kind, name
+        self._kind, self._name = kind, name
 
     def __get__(self, thing: Any, owner: type) -> Any:
         if thing is None:
-            return attribute(self._judges_kind._judges_client, owner, self._name)
-        return self._judges_kind._judges_client.do("inherited", self._judges_kind, thing, self._name)
+            return attribute(self._kind._judges_client, owner, self._name)
+        return self._kind._judges_client.do("inherited", self._kind, thing, self._name)
 
 
 def _offer(kind: RemoteClass) -> None:
     """Has ``super()`` find what a learner's class defines; nothing else looks into the class that stands for it."""
-    if Remote not in type.__getattribute__(kind, "__mro__") or "_offered" in _body(kind):
+    if Remote not in behind(kind) or "_offered" in _body(kind):
         return
     type.__setattr__(kind, "_offered", True)
     said = kind._judges_client.do("defined", kind)
@@ -659,8 +661,7 @@ def define(client: Client, kind: type, special: Special) -> None:
         return
     own, more, none = map(set, special)
     body, told = _body(kind), own | more
-    behind = map(_body, type.__getattribute__(kind, "__mro__"))
-    given = next((one["_given"] for one in behind if "_given" in one), None)
+    given = next((one["_given"] for one in map(_body, behind(kind)) if "_given" in one), None)
     if not issubclass(kind, Remote):
         has = set()
     elif given is None:

@@ -53,10 +53,10 @@ def load_there(client: Client, namespace: dict[str, Any]) -> None:
 
     def loads(data: Any, /, **options: Any) -> Any:
         content = bytes(data)
-        if content not in made and client.heard.gave(content):
-            return client.unpickle(content)[0]
-        with trusting() if content in made else contextlib.nullcontext():
-            return own["loads"](data, **options)
+        if content in made:
+            with trusting():
+                return own["loads"](data, **options)
+        return client.unpickle(content)[0] if client.heard.gave(content) else own["loads"](data, **options)
 
     def load(file: Any, **options: Any) -> Any:
         if not hasattr(file, "seek"):

@@ -53,7 +53,7 @@ from autograder.live import FEW, MOST, STATES, Live, has_state, refill
 from autograder.operators import BINARY, ORDER
 from autograder.process import Process
 from autograder.sandbox.session import CONTAINERS, OPERATIONS
-from autograder.shared import Shared, kind_of, machinery
+from autograder.shared import SCALARS, Shared, kind_of, machinery
 from autograder.shell import CellRun, code_name
 from autograder.wire import Reader, Writer, is_plain_array, named_fields, torch_module
 
@@ -65,7 +65,6 @@ _ATOMS = frozenset({type(None), bool, int, float, str, bytes, complex, tuple, ty
 _DATA: dict[str, type] = {f"builtins:{kind.__name__}": kind for kind in (bool, bytes, complex, float, int, str)}
 _DATA |= {f"builtins:{kind.__name__}": kind for kind in (dict, frozenset, list, object, range, set, slice, tuple)}
 _DATA["builtins:NoneType"] = type(None)
-_DATA_KINDS = frozenset({bool, int, float, str})
 
 
 def _items(own: Any) -> Any:
@@ -344,9 +343,8 @@ class Client:
         own = self._lent.get(number)
         if type(own) in _FUNCTIONS or type(what) is not str or what not in SERVED:
             raise WireError("The sandbox asked of an object what it may not.")
-        inside = (
-            ("__",) if self._instructors(type(own).__name__) is type(own) else _INSIDE
-        )  # learners know such a class
+        # of an instructor's class learners know what an attribute of their own kind is for
+        inside = ("__",) if self._instructors(type(own).__name__) is type(own) else _INSIDE
         if what in ("getattr", "setattr", "delattr") and (
             type(operands[0]) is not str or operands[0].startswith(inside) or _is_mocks_own(own, operands[0])
         ):
@@ -448,7 +446,7 @@ class Client:
         if isinstance(error, RemoteError):
             vars(error).update(held=self._remote(said["number"], "builtins:object"), text=str(said["text"]))
         else:  # an instructor's, which is here with what it says of itself in plain values
-            vars(error).update({n: v for n, v in said["state"].items() if v is None or type(v) in _DATA_KINDS})
+            vars(error).update({n: v for n, v in said["state"].items() if type(v) in SCALARS})
         return error
 
     def _error_object(self, said: Any) -> BaseException:
@@ -1006,7 +1004,7 @@ def _error(name: Any) -> type | None:
 
 
 def _arguments(said: dict[str, Any]) -> list[Any]:
-    return [a for a in said["args"] if a is None or type(a) in (str, int, float, bool)]
+    return [a for a in said["args"] if type(a) in SCALARS]
 
 
 def _builtin(said: dict[str, Any]) -> BaseException:

@@ -23,6 +23,7 @@ from autograder.frames import Channel, Closed
 from autograder.judge import pickles, texts
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
+from autograder.live import held, identical
 from autograder.outputs import safe
 from autograder.plan import Plan, Step
 from autograder.process import Process
@@ -102,7 +103,7 @@ class Names:
         }
         for name, before in self._filled.items():
             now = self._here.get(name)
-            if type(now) is type(before) and _items(now) != _items(before):
+            if type(now) is type(before) and not identical(held(now), held(before)):
                 changed[name], self._filled[name] = now, copy.copy(now)
         if not changed:
             return
@@ -111,12 +112,6 @@ class Names:
             self._client.unbind(gone)
         if new := {name: value for name, value in changed.items() if value is not _ABSENT}:
             self._client.bind(new)
-
-
-def _items(container: Any) -> list[int]:
-    """What a container holds, by identity."""
-    pairs = [*container, *container.values()] if type(container) is dict else container
-    return [id(item) for item in pairs]
 
 
 def main(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ from autograder.frames import Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
 from autograder.operators import BINARY, CONVERSIONS, ORDER, UNARY
 from autograder.sandbox.judges import Callback, JudgesObject
-from autograder.shared import Shared, kind_of, machinery
+from autograder.shared import SCALARS, Shared, kind_of, machinery
 from autograder.shell import Shell
 from autograder.wire import Reader, Writer, is_plain_array, is_value, named_fields, torch_module
 
@@ -150,7 +150,6 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
 NOTHING_RUNS = frozenset({"names", "bind", "unbind"})  # questions whose answers run no learner's code
 CELLS = frozenset({"run", "test"})  # questions that run a cell, which shows itself what it warns of
 
-_SCALARS = {type(None), bool, int, float, str}
 _PLAIN = {type(None), bool, int, float, str, complex, bytes, bytearray, list, tuple, dict, set, frozenset, slice}
 _PLAIN |= {range, type(Ellipsis), collections.OrderedDict, collections.Counter, collections.defaultdict}
 
@@ -540,7 +539,7 @@ class Session:
         try:
             said = describe_error(error)
             if said["classes"][:1] != [type(error).__name__] or type(error).__module__ != "builtins":
-                own = {name: value for name, value in vars(error).items() if type(value) in _SCALARS}
+                own = {name: value for name, value in vars(error).items() if type(value) in SCALARS}
                 said |= {"class": self._class(type(error)), "number": self._number(error), "state": own}
             if error.__cause__ is not None and error.__cause__ is not error:
                 said["cause"] = self.describe(error.__cause__)

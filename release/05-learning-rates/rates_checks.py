@@ -989,9 +989,8 @@ def _(lr_range_test: Callable, cases: Sequence[MakeNetwork]) -> None:
         x, y = batches[0]
         about = F.cross_entropy(copy.deepcopy(model).eval()(x), y).item()
         loss = _losses(lr_range_test(model, batches, rates), rates)[0]
-        if (
-            not about / 3 < loss < 3 * about
-        ):  # what does nothing changes nothing: there must have been a loss
+        # what does nothing changes nothing: there must have been a loss
+        if not about / 3 < loss < 3 * about:
             raise Wrong(
                 WRONG_LOSSES,
                 seen=f"{loss:.3g}",
@@ -1143,9 +1142,8 @@ def _(unfreeze_schedule: Callable, cases: Sequence[list[str]]) -> None:
 
 @check_unfreeze_schedule.part(1, "keeps all stages open once they are used up")
 def _(unfreeze_schedule: Callable, cases: Sequence[list[str]]) -> None:
-    if (
-        unfreeze_schedule(0, list(_STAGES)) == _STAGES
-    ):  # all stay open where all were open from the start
+    # all stay open where all were open from the start
+    if unfreeze_schedule(0, list(_STAGES)) == _STAGES:
         _check_epoch(unfreeze_schedule, 0, _STAGES)
     for epoch in (5, 6, 9, 10, 50):
         _check_epoch(unfreeze_schedule, epoch, _STAGES)
