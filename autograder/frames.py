@@ -1,6 +1,7 @@
 """Frames between two processes: a JSON message and byte buffers, over a socket and, where large, shared memory.
 
-A large frame's buffers go in sealed memory files: once sealed nobody can change or shrink them, so a reader may
+Packed, a frame is a header, which is the message and the sizes of the buffers, and a body, which is the buffers in one
+row. A large frame's buffers go in sealed memory files: once sealed nobody can change or shrink them, so a reader may
 map what a hostile process filled. Each end sees its own copy-on-write view of it, and a second one that stays as
 it was sent, by which it later finds what has changed.
 """
@@ -12,16 +13,18 @@ import functools
 import json
 import mmap
 import os
+import select
 import socket
 import struct
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of buffers
+START = struct.Struct("!IQ?")  # bytes of the header, bytes of the body, whether that comes in memory files
 
 # A frame from a sandbox may not ask its reader for more than this. Reading JSON takes up to thirty times its size.
 MAX_JSON = 32 * 2**20
@@ -43,6 +46,14 @@ class WireError(Exception):
 
 class Closed(WireError):
     """The other end is gone."""
+
+
+class Packed(NamedTuple):
+    """A frame that came in: its header, its body as this end's own, and what gives that as it was sent, for ever."""
+
+    header: bytes
+    body: memoryview
+    sent: Callable[[], memoryview]
 
 
 class Buffers(Sequence[memoryview]):
@@ -75,16 +86,23 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.until: float | None = None  # by time.monotonic(): when the frame that is awaited must have come in whole
+
+    def ready(self, seconds: float | None = None) -> bool:
+        """Whether something has come in, now or within ``seconds`` (None: whenever that is)."""
+        return bool(select.select([self.sock], [], [], seconds)[0])
 
     def send(self, message: dict[str, Any], buffers: Sequence[Any] = ()) -> Buffers:
         """Sends one frame and gives it as sent; raises Closed where nobody is there to read it."""
         views = [_bytes_of(memoryview(b)) for b in buffers]
         sizes = [view.nbytes for view in views]
-        pieces = _padded(views)
-        total = _total(sizes)
+        sent = self.put(json.dumps({"message": message, "sizes": sizes}).encode(), _padded(views), _total(sizes))
+        return Buffers(sizes, sent, lambda: sent)
+
+    def put(self, header: bytes, pieces: Sequence[Any], total: int) -> memoryview:
+        """Sends a packed frame, the ``total`` bytes of its body in pieces; gives the body as sent."""
         memory = _memory_files(pieces) if total >= IN_MEMORY else []
-        header = json.dumps({"message": message, "sizes": sizes, "memory": bool(memory)}).encode()
-        start = HEADER.pack(len(header), total)
+        start = START.pack(len(header), total, bool(memory))
         try:
             if memory:
                 sent = _map(memory, total, writable=False)
@@ -100,48 +118,41 @@ class Channel:
             raise Closed(f"The other process is gone ({error}).") from error
         finally:
             _close(memory)
-        return Buffers(sizes, sent, lambda: sent)
+        return sent
 
     def receive(self) -> tuple[dict[str, Any], Buffers]:
         """The next frame; raises Closed at its end and WireError where it is malformed."""
+        return unpacked(*self.take())
+
+    def take(self, most: int = MAX_BUFFERS) -> Packed:
+        """The next frame, packed; raises Closed at its end, and WireError for a body of more than ``most`` bytes."""
         start, memory = self._start()
         try:
-            return self._frame(start, memory)
+            size, total, in_memory = START.unpack(start)
+            if size > MAX_JSON or total > most:
+                raise WireError("A frame is larger than the protocol allows.")
+            header = bytes(self._exactly(size))
+            if not in_memory:
+                body = self._exactly(total)
+                return Packed(header, body, lambda: memoryview(bytes(body)))
+            if total > len(memory) * FILE or not _are_sealed(memory, total):
+                raise WireError("A frame came without the memory that it announces.")
+            try:
+                own, sent = _map(memory, total, writable=True), _map(memory, total, writable=False)
+            except OSError as error:
+                raise WireError("A frame is larger than this process may take.") from error
+            return Packed(header, own, lambda: sent)
         finally:
             _close(memory)
-
-    def _frame(self, start: bytes, memory: list[int]) -> tuple[dict[str, Any], Buffers]:
-        json_size, total = HEADER.unpack(start)
-        if json_size > MAX_JSON or total > MAX_BUFFERS:
-            raise WireError("A frame is larger than the protocol allows.")
-        try:
-            header = json.loads(bytes(self._exactly(json_size)))
-            message, sizes, in_memory = header["message"], header["sizes"], header["memory"]
-            well_formed = (
-                type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
-            )
-        except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
-            raise WireError("A frame's header cannot be read.") from error
-        if not well_formed or _total(sizes) != total:
-            raise WireError("A frame's header does not fit its buffers.")
-        if in_memory is not True:
-            body = self._exactly(total)
-            return message, Buffers(sizes, body, lambda: memoryview(bytes(body)))
-        if total > len(memory) * FILE or not _are_sealed(memory, total):
-            raise WireError("A frame came without the memory that it announces.")
-        try:
-            own, sent = _map(memory, total, writable=True), _map(memory, total, writable=False)
-        except OSError as error:
-            raise WireError("A frame is larger than this process may take.") from error
-        return message, Buffers(sizes, own, lambda: sent)
 
     def _start(self) -> tuple[bytes, list[int]]:
         """A frame's first bytes, and the descriptors that came with them."""
         start = b""
         memory: list[int] = []
-        while len(start) < HEADER.size:
+        while len(start) < START.size:
+            self._hurry()
             try:
-                got, descriptors, _, _ = socket.recv_fds(self.sock, HEADER.size - len(start), MAX_BUFFERS // FILE)
+                got, descriptors, _, _ = socket.recv_fds(self.sock, START.size - len(start), MAX_BUFFERS // FILE)
             except OSError as error:  # also one that stalls: half a frame is the end of a conversation
                 _close(memory)
                 raise Closed(f"The other process is gone ({error}).") from error
@@ -160,6 +171,7 @@ class Channel:
             raise WireError("A frame is larger than this process may take.") from error
         rest = data
         while len(rest):
+            self._hurry()
             try:
                 got = self.sock.recv_into(rest)
             except OSError as error:
@@ -169,8 +181,25 @@ class Channel:
             rest = rest[got:]
         return data
 
+    def _hurry(self) -> None:
+        if self.until is not None:
+            self.sock.settimeout(max(self.until - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+
     def close(self) -> None:
         self.sock.close()
+
+
+def unpacked(header: bytes, body: memoryview, sent: Callable[[], memoryview]) -> tuple[dict[str, Any], Buffers]:
+    """The message and the buffers of a packed frame; raises WireError where it is malformed."""
+    try:
+        said = json.loads(header)
+        message, sizes = said["message"], said["sizes"]
+        well_formed = type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
+    except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise WireError("A frame's header cannot be read.") from error
+    if not well_formed or _total(sizes) != body.nbytes:
+        raise WireError("A frame's header does not fit its buffers.")
+    return message, Buffers(sizes, body, sent)
 
 
 def _bytes_of(view: memoryview) -> memoryview:
@@ -200,7 +229,7 @@ def _padded(views: list[memoryview]) -> list[Any]:
     return pieces[:-1]  # nothing follows the last buffer
 
 
-def _memory_files(pieces: list[Any]) -> list[int]:
+def _memory_files(pieces: Sequence[Any]) -> list[int]:
     """Sealed memory files of these pieces, FILE bytes in each; none where the system has none, or no room."""
     if not hasattr(os, "memfd_create"):
         return []

@@ -20,11 +20,12 @@ from nbformat import NotebookNode, from_dict
 from autograder import feedback, sanitise
 from autograder.files import DATA
 from autograder.limits import Limits
-from autograder.pair import Pair, Told
+from autograder.pair import Pair, Told, Unlike
 from autograder.plan import Plan, Step
+from autograder.precedents import Precedents
 from autograder.sandbox.warm import Place, Warm
 from autograder.submission import Unreadable, canonical, content_of, plan, read_notebook
-from autograder.verdict import CUT_SHORT, State, Verdict
+from autograder.verdict import State, Verdict
 from autograder.watch import Watch
 
 MAX_TEXT = 500_000  # characters of learners' Markdown in a notebook that are rendered
@@ -68,14 +69,6 @@ class Report:
         return sum(v.max_points for v in self.verdicts)
 
 
-@dataclass
-class AsReleased:
-    """What came of a notebook in which no code was changed: what its pair told of each cell, and the memory it took."""
-
-    told: list[Told]
-    private_mib: float | None
-
-
 def grade_notebook(
     source: NotebookNode,
     submission: Path,
@@ -86,7 +79,7 @@ def grade_notebook(
     isolate: bool = True,
     hide: tuple[Path, ...] = (),
     extra: Mapping[str, Path] | None = None,
-    as_released: dict[Any, AsReleased] | None = None,
+    precedents: Precedents | None = None,
 ) -> Report:
     """Grades one submitted notebook.
 
@@ -100,8 +93,7 @@ def grade_notebook(
     hide: folders and files that shut-in code must not see, though they lie among the libraries.
     extra: the learner's own files, by their names in the folder. The learner's code gets all of them; the tests get
         those that are plain data, and none that Python could import or a reader could run.
-    as_released: what came of notebooks of this assignment whose code nobody had changed. Nothing in them can come out
-        otherwise the next time, so that it is kept here, and taken from here.
+    precedents: what judges of this notebook have decided before; of what they decide now it hears.
 
     Never raises for what a submission holds or does: that becomes verdicts.
     """
@@ -114,31 +106,28 @@ def grade_notebook(
     except Unreadable as error:
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
-        steps = tuple((step.judge, step.sandbox) for step in todo.steps)
-        known = as_released if as_released is not None and todo.as_released and not extra else {}
-        if steps in known:
-            report = _report(todo, known[steps].told, limits)
-            report.private_mib = known[steps].private_mib
-        else:
-            with (
-                _with_extra(files, extra or {}, process.scratch) as (learners, judges),
-                _pair(process, todo, Place(learners, isolate, hide), limits, judges) as pair,
-            ):
-                told: list[Told] = []
-                report = _report(todo, _kept(pair.run(todo), told), limits, pair.watch)
-                report.private_mib = pair.private_mib
-            if all(in_time for _, in_time in told) and not any(v.state in CUT_SHORT for v in report.verdicts):
-                known[steps] = AsReleased(told, report.private_mib)
+        with _with_extra(files, extra or {}, process.scratch) as (learners, judges):
+            place = Place(learners, isolate, hide)
+            try:
+                report = _decided(process, todo, place, limits, judges, None if extra else precedents)
+            except Unlike:
+                report = _decided(process, todo, place, limits, judges, None)
     _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, content, limits, isolate)
     return report
 
 
-def _pair(process: Warm, todo: Plan, place: Place, limits: Limits, judges: Path) -> Pair:
-    """A judge and a sandbox, which may both have the instructor's opening cells behind them."""
+def _decided(
+    process: Warm, todo: Plan, place: Place, limits: Limits, judges: Path, precedents: Precedents | None
+) -> Report:
+    """Runs a notebook, by processes which may have the instructor's opening cells behind them."""
     cells = tuple(step.judge for step in todo.steps[: todo.opening] if step.judge is not None)
-    return Pair((process.opened(cells, place, limits) if cells else None) or process, place, limits, judges)
+    opened = process.opened(cells, place, limits) if cells else None
+    with Pair(opened or process, place, limits, judges) as pair:
+        report = _report(todo, pair.run(todo, precedents), limits, pair.watch)
+        report.private_mib = pair.private_mib
+    return report
 
 
 @contextmanager
@@ -159,12 +148,6 @@ def _with_extra(files: Path, extra: Mapping[str, Path], scratch: Path) -> Iterat
                     (folder / name).unlink(missing_ok=True)
                     shutil.copyfile(path, folder / name, follow_symlinks=False)
         yield learners, judges
-
-
-def _kept(told: Iterator[Told], kept: list[Told]) -> Iterator[Told]:
-    for one in told:
-        kept.append(one)
-        yield one
 
 
 def _report(todo: Plan, told: Iterable[Told], limits: Limits, watch: Watch | None = None) -> Report:

@@ -1,64 +1,74 @@
-"""A judge and a sandbox for one notebook, and the watch over how long they take and how much."""
+"""A sandbox and, if one is needed, a judge for one notebook, and the watch over how long they take and how much."""
 
 from __future__ import annotations
 
+import json
 import pickle
-import select
 import shutil
 import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from autograder.frames import STALLED, Channel, WireError
+from autograder.frames import STALLED, Buffers, Channel, Packed, WireError
 from autograder.judge.run import Job
 from autograder.limits import Limits
 from autograder.plan import Plan
+from autograder.precedents import QUICK, Exchange, Heard, Precedents, Turn, digest
 from autograder.process import Process
 from autograder.sandbox.warm import Forks, Place
 from autograder.watch import EVERY, Watch, own_mib
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 
+MOST = 2**26  # bytes of an answer that may be as another one was
+
 Told = tuple[dict[str, Any] | None, bool]  # what a judge tells of a cell, and whether that came in time
+
+
+class Unlike(Exception):
+    """What a sandbox does cannot be decided by what was decided before: it is to be run anew, before a judge."""
 
 
 class Pair:
     """Use it as a context manager: both processes, and what they left on disk, end with the block."""
 
     def __init__(self, process: Forks, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
-        self._shown = process.shown
+        self._process = process
         self.private_mib: float | None = None
         self._limits = limits
         self._isolated = place.isolate
         self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
-        self._judges_files = Path(self._folder.name)
+        self._judges_files = judges_files or place.files
         if not place.isolate:  # shut-in code has its own copy inside
-            self._judges_files = Path(self._folder.name, "judge")
             shutil.copytree(place.files, Path(self._folder.name, "sandbox"))
             place = Place(Path(self._folder.name, "sandbox"), isolate=False)
-        shutil.copytree(judges_files or place.files, self._judges_files, dirs_exist_ok=True)
-        Path(self._folder.name).chmod(0o700)  # which the copy made as open as what it copied
+        Path(self._folder.name).chmod(0o700)
+        self._place = place
         self._processes: list[Process] = []
-        ours, judges = socket.socketpair()
+        self._control: Channel | None = None  # to the judge, once there is one
         asks, answers = socket.socketpair()
-        self._control = Channel(ours)
+        self._asks = Channel(asks)
         try:
-            for kind, channels in (("sandbox", [answers]), ("judge", [judges, asks])):
-                pid = process.fork(kind, channels, place, limits)
-                self._processes.append(Process(pid))
+            self._sandbox = self._fork("sandbox", answers)
         except BaseException:
             self._end()
             raise
-        finally:
-            for one in (judges, asks, answers):
-                one.close()
-        self._sandbox, self._judge = self._processes
         self.watch = Watch(self._sandbox, limits)
+
+    def _fork(self, kind: str, *channels: socket.socket) -> Process:
+        """A process that has these channels alone."""
+        try:
+            made = Process(self._process.fork(kind, [*channels], self._place, self._limits))
+        finally:
+            for one in channels:
+                one.close()
+        self._processes.append(made)
+        return made
 
     def __enter__(self) -> Pair:
         return self
@@ -67,31 +77,107 @@ class Pair:
         self._end()
 
     def _end(self) -> None:
-        self._control.close()
+        for channel in filter(None, (self._control, self._asks)):
+            channel.close()
         for process in self._processes:
             process.end(group=not self._isolated)
         self._folder.cleanup()
 
-    def run(self, plan: Plan) -> Iterator[Told]:
-        """What the judge tells of each cell, and whether it came in time. The last may be None: it tells no more."""
-        start = 0 if self._shown is None else plan.opening
-        job = Job(plan.of_judge(), str(self._judges_files), self._sandbox.pid, self._limits, start)
+    def run(self, plan: Plan, precedents: Precedents | None = None) -> Iterator[Told]:
+        """What is told of each cell, and whether it came in time. The last may be None: nobody tells any more.
+
+        Where there are ``precedents``, they decide as far as they go, and a judge from there on, of which they hear.
+        Raises Unlike where they cannot: the notebook is to be run anew, without any.
+        """
+        start = 0 if self._process.shown is None else plan.opening
+        cells = [None if step.grade_id is not None else step.sandbox for step in plan.steps]
         try:
-            self._control.send({"op": "job"}, [pickle.dumps(job)])
+            self._asks.send({"op": "cells"}, [json.dumps(cells).encode()])
         except WireError:
             yield None, True
             return
-        shown = iter(self._shown or ())
+        shown = iter(self._process.shown or ())
         for step in plan.steps[:start]:
             yield {"outputs": [] if step.judge is None else next(shown), "verdict": None}, True
-        end = time.monotonic() + self._limits.submission_seconds
-        for _ in plan.steps[start:]:
-            left = end - time.monotonic()
-            message, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
-            yield message, in_time
-            if message is None:
+        key = start, plan.decides()
+        said: list[tuple[str, Packed]] = []
+        known = yield from self._by_precedent(precedents.first(key) if precedents else None, said)
+        if start + known < len(plan.steps):
+            heard = yield from self._by_judge(plan, start, said, known)
+            if precedents is not None and len(heard) == len(plan.steps) - start:
+                precedents.add(key, heard)
+        self._look()  # all are there until they are ended: a judge waits for it
+
+    def _by_precedent(self, turn: Turn | None, said: list[tuple[str, Packed]]) -> Generator[Told, None, int]:
+        """Asks what judges would, as long as that is known, and gives of how many cells it has told."""
+        known = 0
+        while turn is not None and turn.binds:
+            for told in turn.told:
+                known += 1
+                yield told, True
+            if turn.question is None:
                 break
-        self._look()  # both are there until they are ended: the judge waits for it
+            asked, header, body = turn.question
+            answer = self._answer(header, body, QUICK + 1.5 * turn.seconds)
+            said.append((asked, answer))
+            turn = turn.then.get(digest(answer.header, answer.body))
+        return known
+
+    def _answer(self, header: bytes, body: bytes, seconds: float) -> Packed:
+        """What the sandbox answers, in about the time that others took for it."""
+        end = time.monotonic() + seconds
+        try:
+            self._asks.sock.settimeout(seconds)
+            self._asks.put(header, [body], len(body))
+            while not self._asks.ready(EVERY):
+                self.watch.look()
+                if time.monotonic() > end:
+                    raise Unlike("An answer takes longer than that of others.")
+            self._asks.until = end + STALLED
+            return self._asks.take(MOST)
+        except WireError as error:
+            raise Unlike("Others answered here.") from error
+
+    def _by_judge(
+        self, plan: Plan, start: int, said: list[tuple[str, Packed]], known: int
+    ) -> Generator[Told, None, list[Heard]]:
+        """Has a judge go on from what has been ``said``, and told of the ``known`` cells; gives what it did.
+
+        That ends where something else than answers decided, such as a time that was up.
+        """
+        ours, judges = socket.socketpair()
+        self._control = Channel(ours)
+        folder = Path(self._folder.name, "judge")
+        shutil.copytree(self._judges_files, folder)
+        self._fork("judge", judges, self._asks.sock)
+        asked = tuple(question for question, _ in said)
+        job = Job(plan.of_judge(), str(folder), self._sandbox.pid, self._limits, start, asked)
+        heard: list[Heard] = []
+        try:
+            answers = [part for _, answer in said for part in (answer.header, answer.body)]
+            self._control.send({"op": "job"}, [pickle.dumps(job), *answers])
+        except WireError:
+            yield None, True
+            return heard
+        alone = True
+        end = time.monotonic() + self._limits.submission_seconds
+        for number in range(len(plan.steps) - start):
+            left = end - time.monotonic()
+            frame, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
+            if number < known and (frame is None or not in_time):
+                raise Unlike("The judge did not get as far as others did.")
+            if frame is None:
+                yield None, in_time
+                break
+            message, buffers = frame
+            if message["told"] is None:
+                raise Unlike("The judge asked something else than others did.")
+            alone &= in_time and message["exchanges"] is not None
+            if alone:
+                heard.append(Heard(_exchanges(message["exchanges"], buffers), message["told"]))
+            if number >= known:
+                yield message["told"], in_time
+        return heard
 
     def _look(self) -> None:
         """Notes how much memory both processes have taken."""
@@ -99,27 +185,38 @@ class Pair:
         if None not in both:
             self.private_mib = round(sum(filter(None, both)), 1)
 
-    def _next(self, seconds: float) -> Told:
+    def _next(self, seconds: float) -> tuple[tuple[dict[str, Any], Buffers] | None, bool]:
         """After ``seconds`` the learner's code is interrupted, then ended; then the judge is."""
+        control = self._control
+        assert control is not None
         late = ((seconds, signal.SIGINT), (GRACE, signal.SIGKILL), (GRACE, None))
         for number, (wait, then) in enumerate(late):
-            if self._hears(wait):
-                self._control.sock.settimeout(STALLED)
+            if self._hears(control, wait):
+                control.sock.settimeout(STALLED)
                 try:
-                    return self._control.receive()[0], number == 0
+                    return control.receive(), number == 0
                 except WireError:
                     return None, number == 0
             if then is not None:
                 self._sandbox.signal(then)
         return None, False
 
-    def _hears(self, seconds: float) -> bool:
+    def _hears(self, control: Channel, seconds: float) -> bool:
         """Whether the judge speaks within ``seconds``; what the learner's processes take is watched meanwhile."""
         end = time.monotonic() + seconds
         while True:
             self.watch.look()
             left = end - time.monotonic()
-            if select.select([self._control.sock], [], [], max(min(left, EVERY), 0))[0]:
+            if control.ready(max(min(left, EVERY), 0)):
                 return True
             if left <= 0:
                 return False
+
+
+def _exchanges(said: list[list[Any]], buffers: Buffers) -> list[Exchange]:
+    """What a judge took down: see ``judge.run``."""
+    parts = iter(buffers)
+    return [
+        Exchange(question, answer, seconds, (next(parts), next(parts)) if framed else None)
+        for question, answer, seconds, framed in said
+    ]

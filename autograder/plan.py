@@ -47,7 +47,6 @@ class Plan:
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
     untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released
-    as_released: bool = False  # all code is, so that nothing of this learner's runs
 
     @property
     def opening(self) -> int:
@@ -59,6 +58,14 @@ class Plan:
             if step.judge is not None:
                 opening = index + 1
         return opening
+
+    def decides(self) -> Any:
+        """What a judge's conduct follows from, apart from what the sandbox answers: all but the learner's own cells."""
+        steps = []
+        for step in self.steps:
+            given = step.grade_id is not None or step.sandbox == step.judge
+            steps.append((step.judge, step.sandbox if given else step.sandbox is not None, step.grade_id, step.points))
+        return tuple(steps), self.unattempted
 
     def of_judge(self) -> Plan:
         """What of it a judge needs: everything but the cells."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import compileall
 from pathlib import Path
 from py_compile import PycInvalidationMode
-from typing import Any
 
-from autograder.grading import AsReleased, Report, grade_notebook
+from autograder.grading import Report, grade_notebook
 from autograder.layout import Assignment, Submission, copy_files
 from autograder.limits import Limits
+from autograder.precedents import Precedents
 from autograder.sandbox.warm import Warm
 from autograder.verdict import State
 
@@ -40,7 +40,7 @@ class Station:
         self._notebooks = assignment.notebooks
         self._limits, self._isolate, self._hide = limits, isolate, hide
         self._warm = Warm(assignment.modules())
-        self._as_released: dict[str, dict[Any, AsReleased]] = {name: {} for name in self._notebooks}
+        self._precedents = {name: Precedents() for name in self._notebooks}
         try:
             self._files = self._warm.scratch / "files"
             self._files.mkdir()
@@ -82,7 +82,7 @@ class Station:
                     limits=self._limits,
                     isolate=self._isolate,
                     hide=self._hide,
-                    as_released=self._as_released[name],
+                    precedents=self._precedents[name],
                 )
             except Exception as error:
                 if self._warm.ended(DYING):

@@ -155,7 +155,6 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
     unattempted: set[str] = set()
     untouched: set[str] = set()
     stubs: list[bool] = []  # of the learner's cells since the last test
-    as_released = not any(step.sandbox for step in steps)
     for index, cell in enumerate(source.cells):
         theirs = matched.get(index)
         step = _step(cell, theirs)
@@ -169,15 +168,11 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
                 manual.append((meta["grade_id"], float(meta["points"]), unchanged and utils.is_grade(cell)))
             elif cell.cell_type == "code":
                 stubs.append(unchanged)
-        if cell.cell_type == "code":
-            as_released &= unchanged if utils.is_solution(cell) else step.cell.source == cell.source
         if step.grade_id is not None:
             if stubs and all(stubs):
                 unattempted.add(step.grade_id)
             stubs = []
-        more = [_added(cell) for cell in added.get(index, [])]
-        as_released &= not any(step.sandbox for step in more)
-        steps += more
+        steps += [_added(cell) for cell in added.get(index, [])]
     _unique_ids(steps)
     judged = [step.uses for step in steps if step.judge]
     given = [names.of_cell(c.source) for c in source.cells if c.cell_type == "code" and not _is_test(c)]
@@ -201,7 +196,6 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         manual=tuple(manual),
         delimiters=Delimiters(*source.metadata.get("hidden_tests", ())),
         untouched=frozenset(untouched),
-        as_released=as_released,
     )
 
 

@@ -15,7 +15,6 @@ import io
 import itertools
 import linecache
 import pickle
-import select
 import signal
 import sys
 import threading
@@ -98,7 +97,8 @@ class Client:
 
     ``before_asking`` is called before each question; it may itself ask, to bring names up to date. ``renamed`` is
     called with those of the wanted names that learner's code has bound to something else meanwhile. ``lost`` says
-    why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain.
+    why there is nobody to ask any more, once that is so, and ``unanswered`` is set by each question in vain. ``alone``
+    is true as long as answers alone, and no time that was up, have decided what is asked.
     ``cells`` are the file names of the learner's cells that have run, ``heard`` what the learner's code has said.
     ``swallows`` says whether a learner's context manager may end an error, as the reference solution's may, ``seeds``
     whether learner's code may set the random generators of the judge, as the solution does those of the notebook;
@@ -109,6 +109,7 @@ class Client:
     def __init__(self, channel: Channel, sandbox: Process, classes: Mapping[str, frozenset[str]] | None = None) -> None:
         self.lost: str | None = None
         self.unanswered = False
+        self.alone = True
         self._solutions = dict(classes or {})
         self.methods = frozenset().union(*self._solutions.values())  # of any class of the solution's
         self.before_asking: Callable[[], None] = lambda: None
@@ -146,16 +147,18 @@ class Client:
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
-    def run(self, source: str, *, here_too: bool = False, wanted: Sequence[str] = ()) -> list[Any]:
+    def run(
+        self, source: str, cell: int | None = None, *, here_too: bool = False, wanted: Sequence[str] = ()
+    ) -> list[Any]:
         """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that.
 
-        Where it is run ``here_too``, what it draws from the random generators is drawn by that. The ``wanted`` names
-        come along, for :meth:`names`.
+        A notebook's ``cell`` is there already, and goes by its number. Where it is run ``here_too``, what it draws
+        from the random generators is drawn by that. The ``wanted`` names come along, for :meth:`names`.
         """
         self.ran(source)
         self._draws_along = not here_too
         try:
-            said = self._ask("run", (source, tuple(wanted)))
+            said = self._ask("run", (source if cell is None else cell, tuple(wanted)))
         finally:
             self._draws_along = True
         if type(said) is not dict:
@@ -305,7 +308,7 @@ class Client:
         """Until something arrives, however long that takes: limits are the caller's business."""
         try:
             self._alarm.let_ring()
-            select.select([self._channel.sock], [], [])
+            self._channel.ready()
             self._alarm.hold()
         except BaseException:  # the check stopped waiting
             self._abandon(containers)
@@ -313,13 +316,14 @@ class Client:
 
     def _abandon(self, containers: list[Any]) -> None:
         """Interrupts what runs there and waits a moment for its answer, so that the next question gets its own."""
+        self.alone = False
         self._alarm.hold()
         if self.lost:
             return
         self._sandbox.signal(signal.SIGINT)
         deadline = time.monotonic() + INTERRUPT_GRACE
         try:
-            while select.select([self._channel.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            while self._channel.ready(max(0.0, deadline - time.monotonic())):
                 if self._receive(containers)[0].get("op") not in ("callback", "backward", "object"):
                     return
         except WireError as error:
@@ -327,6 +331,7 @@ class Client:
         self._give_up("The learner's code could not be interrupted.")
 
     def _give_up(self, why: str) -> None:
+        self.alone = False
         self.lost = self.lost or why
         self._sandbox.signal(signal.SIGKILL)
         self._channel.close()

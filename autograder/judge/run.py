@@ -21,6 +21,7 @@ from autograder import hidden
 from autograder.files import Files
 from autograder.frames import Channel, Closed
 from autograder.judge import pickles, texts
+from autograder.judge.minutes import Minutes
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.live import held, identical
@@ -35,7 +36,8 @@ from autograder.verdict import State, Verdict, judge
 class Job:
     """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process, the limits.
 
-    ``start`` is the first step that is still to be gone through: those before it were, on both sides.
+    ``start`` is the first step that is still to be gone through: those before it were, on both sides. ``asked`` are
+    the digests of questions that the sandbox has answered already; the answers come with the job.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class Job:
     sandbox_pid: int
     limits: Limits
     start: int = 0
+    asked: tuple[str, ...] = ()
 
 
 MOST_CELLS = 16  # that may show as much as a cell may: a whole notebook shows no more
@@ -128,7 +131,10 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     os.chdir(job.folder)
     settle(job.folder)
     shell.muted = lambda: hidden.running(job.plan.delimiters)
-    client = Client(sandbox, Process(job.sandbox_pid), job.plan.classes)
+    _, *frames = buffers
+    answers = zip(job.asked, map(bytes, frames[::2]), frames[1::2], strict=True)
+    minutes = Minutes(sandbox.sock, list(answers), lambda: _differ(control))
+    client = Client(minutes, Process(job.sandbox_pid), job.plan.classes)
     client.files = Files(Path(job.folder))
     client.files.keep(job.plan.written)
     client.swallows, client.seeds = job.plan.swallows, job.plan.seeds
@@ -151,7 +157,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
             client.unanswered = client.lost is not None
             verdict = replace(_verdict(job.plan, step.grade_id, step.points, run, client), tamper_proof=False)
         elif step.sandbox is not None:
-            outputs = safe(_run_there(client, names, step), trusted=False, most=most)
+            outputs = safe(_run_there(client, names, step, index), trusted=False, most=most)
         if step.judge is not None:
             run = _run_here(shell, client, names, step)
             secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
@@ -163,9 +169,26 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
                     own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
                     verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
         left -= len(json.dumps(outputs)) if outputs else 0
-        control.send({"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()})
+        told = {"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()}
+        _tell(control, told, minutes if client.alone else None)
     with suppress(Closed):  # what is known of this process can be looked at until it is ended
         control.receive()
+
+
+def _tell(control: Channel, told: dict[str, Any], minutes: Minutes | None) -> None:
+    """Tells of a cell, and what has been said to a sandbox since the last one, where only that decides."""
+    if minutes is None or not minutes.complete:
+        control.send({"told": told, "exchanges": None})
+        return
+    exchanges = minutes.taken_down()
+    said = [[one.question, one.answer, one.seconds, one.frame is not None] for one in exchanges]
+    control.send({"told": told, "exchanges": said}, [part for one in exchanges for part in one.frame or ()])
+
+
+def _differ(control: Channel) -> None:
+    """Ends this process: it would not have asked what has been asked already."""
+    control.send({"told": None, "exchanges": None})
+    os._exit(0)
 
 
 def _bound(plan: Plan, *, tests: bool) -> frozenset[str]:
@@ -174,13 +197,13 @@ def _bound(plan: Plan, *, tests: bool) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def _run_there(client: Client, names: Names, step: Step) -> list[Any]:
+def _run_there(client: Client, names: Names, step: Step, index: int) -> list[Any]:
     """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
     if client.lost or step.sandbox is None:
         return []
     client.begin()
     try:
-        return client.run(step.sandbox, here_too=step.sandbox == step.judge, wanted=names.wanted())
+        return client.run(step.sandbox, index, here_too=step.sandbox == step.judge, wanted=names.wanted())
     except (Exception, LearnerExit) as error:
         return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
 

@@ -15,9 +15,9 @@ import enum
 import importlib
 import io
 import itertools
+import json
 import operator
 import pickle
-import select
 import signal
 import sys
 import traceback
@@ -196,6 +196,7 @@ class Session:
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
+        self._cells: list[Any] = []  # of the notebook: their texts, None for what is not run here
         self._example_names: dict[str, Any] = {}  # of the docstring whose examples are being run
         self._told: dict[str, Any] = {}  # what the judge knows the wanted names to be bound to
         self._lent: weakref.WeakValueDictionary[int, Callback | JudgesObject] = weakref.WeakValueDictionary()
@@ -210,15 +211,16 @@ class Session:
 
     def serve(self) -> None:
         while True:
-            self._wait()
+            self._channel.ready()
             self._interrupts.forget()
             try:
-                self._answer(*self._channel.receive())
+                message, buffers = self._channel.receive()
+                if message["op"] == "cells":
+                    self._cells = json.loads(bytes(buffers[0]))
+                else:
+                    self._answer(message, buffers)
             except Closed:
                 return
-
-    def _wait(self) -> None:
-        select.select([self._channel.sock], [], [])
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function of the judge there."""
@@ -245,7 +247,7 @@ class Session:
             self._send(question, lambda writer: writer.write(value))
             while True:
                 self._interrupts.heed()
-                self._wait()
+                self._channel.ready()
                 self._interrupts.heeding = False
                 message, buffers = self._channel.receive()
                 if message["op"] in ("return", "throw"):
@@ -303,7 +305,8 @@ class Session:
     def _do(self, op: str, payload: Any) -> Any:
         names = self._shell.user_ns
         if op == "run":
-            source, wanted = payload
+            cell, wanted = payload
+            source = self._cells[cell] if type(cell) is int else cell  # a text, or the number of one that is here
             return {"outputs": self._shell.run(source).outputs, "names": self._tell(wanted)}
         if op == "test":
             run = self._shell.run(payload)

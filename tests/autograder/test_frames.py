@@ -13,16 +13,21 @@ import numpy as np
 import pytest
 
 from autograder import frames
-from autograder.frames import HEADER, Channel, Closed, WireError
+from autograder.frames import START, Channel, Closed, WireError
 
 in_memory = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory files")
 
 
 def frame(
-    header: bytes, buffers: bytes = b"", *, json_size: int | None = None, buffer_size: int | None = None
+    header: bytes,
+    buffers: bytes = b"",
+    *,
+    json_size: int | None = None,
+    buffer_size: int | None = None,
+    in_memory: bool = False,
 ) -> bytes:
     sizes = (len(header) if json_size is None else json_size, len(buffers) if buffer_size is None else buffer_size)
-    return HEADER.pack(*sizes) + header + buffers
+    return START.pack(*sizes, in_memory) + header + buffers
 
 
 FRAMES = {
@@ -30,16 +35,15 @@ FRAMES = {
     "not UTF-8": frame(b"\xff\xfe{}"),
     "a list": frame(b"[1, 2]"),
     "no sizes": frame(b'{"message": {}}'),
-    "no message": frame(b'{"sizes": [], "memory": false}'),
-    "no word on memory": frame(b'{"message": {}, "sizes": []}'),
-    "memory that is not there": frame(b'{"message": {}, "sizes": [4], "memory": true}', b"1234"),
-    "a message that is text": frame(b'{"message": "x", "sizes": [], "memory": false}'),
-    "sizes that are text": frame(b'{"message": {}, "sizes": "12", "memory": false}'),
-    "a negative size": frame(b'{"message": {}, "sizes": [-4, 8], "memory": false}', b"1234"),
-    "sizes of truth values": frame(b'{"message": {}, "sizes": [true], "memory": false}', b"1"),
-    "sizes that do not add up": frame(b'{"message": {}, "sizes": [3], "memory": false}', b"12345"),
+    "no message": frame(b'{"sizes": []}'),
+    "memory that is not there": frame(b'{"message": {}, "sizes": [4]}', b"1234", in_memory=True),
+    "a message that is text": frame(b'{"message": "x", "sizes": []}'),
+    "sizes that are text": frame(b'{"message": {}, "sizes": "12"}'),
+    "a negative size": frame(b'{"message": {}, "sizes": [-4, 8]}', b"1234"),
+    "sizes of truth values": frame(b'{"message": {}, "sizes": [true]}', b"1"),
+    "sizes that do not add up": frame(b'{"message": {}, "sizes": [3]}', b"12345"),
     "deep nesting": frame(b'{"message": {}, "sizes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-    "a number of 5,000 digits": frame(b'{"message": {"n": ' + b"9" * 5000 + b'}, "sizes": [], "memory": false}'),
+    "a number of 5,000 digits": frame(b'{"message": {"n": ' + b"9" * 5000 + b'}, "sizes": []}'),
     "JSON too large": frame(b"", json_size=frames.MAX_JSON + 1),
     "buffers too large": frame(b"", buffer_size=frames.MAX_BUFFERS + 1),
 }
@@ -59,7 +63,7 @@ def test_a_malformed_frame_is_a_wire_error(data: bytes) -> None:
 
 @pytest.mark.parametrize("kept", [0, 5, 12, 20, -1])
 def test_a_truncated_frame_is_a_closed_channel(kept: int) -> None:
-    data = frame(b'{"message": {}, "sizes": [4], "memory": false}', b"1234")
+    data = frame(b'{"message": {}, "sizes": [4]}', b"1234")
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(data[:kept])
@@ -70,7 +74,7 @@ def test_a_truncated_frame_is_a_closed_channel(kept: int) -> None:
 
 def test_memory_is_taken_as_bytes_arrive() -> None:
     """In a process of its own, since a process's peak is that of all its life."""
-    header = b'{"message": {}, "sizes": [%d], "memory": false}' % frames.MAX_BUFFERS
+    header = b'{"message": {}, "sizes": [%d]}' % frames.MAX_BUFFERS
     script = """
         import resource, socket, sys
         from autograder.frames import Channel, Closed
@@ -94,7 +98,7 @@ def test_a_stalled_frame_is_a_closed_channel() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.settimeout(0.05)
-        ours.sendall(frame(b'{"message": {}, "sizes": [], "memory": false}')[:20])
+        ours.sendall(frame(b'{"message": {}, "sizes": []}')[:20])
         with pytest.raises(Closed):
             Channel(theirs).receive()
 
@@ -178,7 +182,7 @@ def _a_pipe() -> int:
 @in_memory
 @pytest.mark.parametrize("open_one", [_unsealed, _too_short, _a_file, _a_pipe])
 def test_memory_that_its_sender_could_still_change_is_not_read(open_one: Callable[[], int]) -> None:
-    data = frame(b'{"message": {}, "sizes": [4], "memory": true}', buffer_size=4)
+    data = frame(b'{"message": {}, "sizes": [4]}', buffer_size=4, in_memory=True)
     ours, theirs = socket.socketpair()
     memory = open_one()
     with ours, theirs:

@@ -1,0 +1,70 @@
+"""A judge's channel to a sandbox that takes down what is said over it, for :mod:`autograder.precedents`."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autograder.frames import MAX_BUFFERS, Channel, Packed
+from autograder.precedents import Exchange, digest
+
+MOST = 2**26  # bytes of a question that is worth keeping
+
+
+class Minutes(Channel):
+    """A channel to a sandbox.
+
+    ``said`` are the questions that have been asked already, by their digests, and what was answered: those are not
+    asked anew. ``differs`` is called, and does not return, where this judge would have asked something else.
+    """
+
+    def __init__(
+        self, sock: socket.socket, said: Sequence[tuple[str, bytes, memoryview]], differs: Callable[[], None]
+    ) -> None:
+        super().__init__(sock)
+        self._said = deque(said)
+        self._differs = differs
+        self._asked: tuple[str, tuple[bytes, memoryview] | None, float] | None = None
+        self._exchanges: list[Exchange] = []
+        self.complete = True  # whether each question had its answer
+
+    def taken_down(self) -> list[Exchange]:
+        """The exchanges since the last call."""
+        taken, self._exchanges = self._exchanges, []
+        return taken
+
+    def put(self, header: bytes, pieces: Sequence[Any], total: int) -> memoryview:
+        if self._said:
+            body = memoryview(b"".join(pieces))
+            asked = digest(header, body)
+            if asked != self._said[0][0]:
+                self._differs()
+            frame = None
+        else:
+            body = super().put(header, pieces, total)
+            asked = digest(header, body)
+            frame = (header, body) if total <= MOST else None
+        self.complete &= self._asked is None
+        self._asked = asked, frame, time.monotonic()
+        return body
+
+    def ready(self, seconds: float | None = None) -> bool:
+        return bool(self._said) or super().ready(seconds)
+
+    def take(self, most: int = MAX_BUFFERS) -> Packed:
+        came = time.monotonic()
+        if self._said:
+            _, header, body = self._said.popleft()
+            packed = Packed(header, body, lambda: memoryview(bytes(body)))
+        else:
+            packed = super().take(most)
+        if self._asked is None:
+            self.complete = False
+        else:
+            asked, frame, since = self._asked
+            self._asked = None
+            self._exchanges.append(Exchange(asked, digest(packed.header, packed.body), came - since, frame))
+        return packed

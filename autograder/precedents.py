@@ -1,0 +1,123 @@
+"""What judges have decided before. A submission that answers each question as earlier ones did needs no judge anew.
+
+A judge's plan, files and seeds are the same for all submissions of a notebook, so what it asks, and how it decides,
+follows from what the sandbox answers. Two judges that went the same way, byte for byte, make a precedent: the grader
+asks the same questions itself, and as long as the answers are the known ones, down to their last byte, it takes the
+verdicts from there. At the first answer that is new a judge takes over, which goes through what was said so far.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+JUDGES = 2  # that must have gone the same way
+QUICK = 0.2  # seconds: tests may look at how long an answer takes, so only answers that take no time are all alike
+MOST_BYTES = 2**28  # of questions and what is told of cells, and
+MOST_TURNS = 200_000  # for one notebook
+
+
+def digest(header: bytes, body: Any) -> str:
+    """By what one packed frame is told from another: nobody can make two that are alike in it."""
+    found = sha256(len(header).to_bytes(8, "big"))
+    found.update(header)
+    found.update(body)
+    return found.hexdigest()
+
+
+class Exchange(NamedTuple):
+    """One question and its answer, by their digests, the seconds that took, and the question's header and body.
+
+    The latter two are None where they are known already.
+    """
+
+    question: str
+    answer: str
+    seconds: float
+    frame: tuple[Any, Any] | None
+
+
+class Heard(NamedTuple):
+    """What a judge told of a cell, and what it had asked since it told of the one before."""
+
+    exchanges: Sequence[Exchange]
+    told: dict[str, Any]
+
+
+@dataclass
+class Turn:
+    """What judges do once they have certain answers: tell of cells, and ask the next question, if there is one."""
+
+    digest: str | None  # of what they do; None where not all have done the same
+    judges: int = 0  # that have done so
+    binds: bool = False  # whether it is kept, as what any judge would do
+    told: tuple[dict[str, Any], ...] = ()
+    question: tuple[str, bytes, bytes] | None = None  # its digest, header and body
+    seconds: float = 0.0  # that the slowest answer took
+    then: dict[str, Turn] = field(default_factory=dict)  # by the digests of answers
+
+
+class Precedents:
+    """Of one notebook of an assignment. Threads may use it at the same time."""
+
+    def __init__(self) -> None:
+        self._first: dict[Any, Turn] = {}
+        self._lock = threading.Lock()
+        self._bytes = self._turns = 0
+
+    def first(self, key: Any) -> Turn | None:
+        """How judges begin with plans that are alike in ``key``."""
+        return self._first.get(key)
+
+    def add(self, key: Any, heard: Sequence[Heard]) -> None:
+        """Notes how a judge went, from its first question to its last word."""
+        told: list[dict[str, Any]] = []
+        with self._lock:
+            where, at = self._first, key
+            for one in heard:
+                for exchange in one.exchanges:
+                    turn = self._note(where, at, told, exchange)
+                    if turn is None:
+                        return
+                    told, where, at = [], turn.then, exchange.answer
+                told.append(one.told)
+            self._note(where, at, told, None)
+
+    def _note(
+        self, where: dict[Any, Turn], at: Any, told: list[dict[str, Any]], exchange: Exchange | None
+    ) -> Turn | None:
+        """One more judge has done this; None where nothing is to follow: they do not agree, or wait for too long."""
+        said = json.dumps(told)
+        found = digest(said.encode(), exchange.question.encode() if exchange else b"")
+        turn = where.get(at)
+        if turn is None:
+            if self._turns >= MOST_TURNS:
+                return None
+            self._turns += 1
+            turn = where[at] = Turn(found)
+        if turn.digest != found:
+            turn.digest, turn.binds = None, False
+            return None
+        turn.judges += 1
+        if turn.judges >= JUDGES and not turn.binds:  # what only one did, nobody needs to keep
+            self._keep(turn, told, exchange, len(said))
+        if exchange is None or exchange.seconds > QUICK:
+            return None
+        turn.seconds = max(turn.seconds, exchange.seconds)
+        return turn
+
+    def _keep(self, turn: Turn, told: list[dict[str, Any]], exchange: Exchange | None, size: int) -> None:
+        if exchange is not None and exchange.frame is None:
+            return
+        frame = exchange.frame if exchange is not None else None
+        size += sum(map(len, frame or ()))
+        if self._bytes + size > MOST_BYTES:
+            return
+        self._bytes += size
+        turn.binds, turn.told = True, tuple(told)
+        if exchange is not None and frame is not None:
+            turn.question = exchange.question, bytes(frame[0]), bytes(frame[1])
