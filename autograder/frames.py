@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-START = struct.Struct("!IQ?")  # bytes of the header, bytes of the body, whether that comes in memory files
+START = struct.Struct("!IQ??")  # bytes of the header, of the body, whether that comes in memory files, and an aside
 
 # A frame from a sandbox may not ask its reader for more than this. Reading JSON takes up to thirty times its size.
 MAX_JSON = 32 * 2**20
@@ -33,6 +33,7 @@ CHUNK = 2**20  # bytes that are taken at once, on the word of the sender alone
 IN_MEMORY = 2**19  # bytes of buffers from which a memory file is quicker than the socket
 FILE = 2**25  # bytes of one memory file: a sandbox has a limit on the size of its files
 STALLED = 30.0  # seconds that half a message may take
+ASIDE = "shown"  # the one kind of message that is an aside
 ALIGNED = 64  # where buffers start, so that every number in them lies well
 
 SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
@@ -49,11 +50,15 @@ class Closed(WireError):
 
 
 class Packed(NamedTuple):
-    """A frame that came in: its header, its body as this end's own, and what gives that as it was sent, for ever."""
+    """A frame that came in: its header, its body as this end's own, and what gives that as it was sent, for ever.
+
+    An ``aside`` decides nothing: it is to be shown, and to be forgotten.
+    """
 
     header: bytes
     body: memoryview
     sent: Callable[[], memoryview]
+    aside: bool
 
 
 class Buffers(Sequence[memoryview]):
@@ -92,17 +97,18 @@ class Channel:
         """Whether something has come in, now or within ``seconds`` (None: whenever that is)."""
         return bool(select.select([self.sock], [], [], seconds)[0])
 
-    def send(self, message: dict[str, Any], buffers: Sequence[Any] = ()) -> Buffers:
+    def send(self, message: dict[str, Any], buffers: Sequence[Any] = (), *, aside: bool = False) -> Buffers:
         """Sends one frame and gives it as sent; raises Closed where nobody is there to read it."""
         views = [_bytes_of(memoryview(b)) for b in buffers]
         sizes = [view.nbytes for view in views]
-        sent = self.put(json.dumps({"message": message, "sizes": sizes}).encode(), _padded(views), _total(sizes))
+        header = json.dumps({"message": message, "sizes": sizes}).encode()
+        sent = self.put(header, _padded(views), _total(sizes), aside=aside)
         return Buffers(sizes, sent, lambda: sent)
 
-    def put(self, header: bytes, pieces: Sequence[Any], total: int) -> memoryview:
+    def put(self, header: bytes, pieces: Sequence[Any], total: int, *, aside: bool = False) -> memoryview:
         """Sends a packed frame, the ``total`` bytes of its body in pieces; gives the body as sent."""
         memory = _memory_files(pieces) if total >= IN_MEMORY else []
-        start = START.pack(len(header), total, bool(memory))
+        start = START.pack(len(header), total, bool(memory), aside)
         try:
             if memory:
                 sent = _map(memory, total, writable=False)
@@ -122,26 +128,26 @@ class Channel:
 
     def receive(self) -> tuple[dict[str, Any], Buffers]:
         """The next frame; raises Closed at its end and WireError where it is malformed."""
-        return unpacked(*self.take())
+        return unpacked(self.take())
 
     def take(self, most: int = MAX_BUFFERS) -> Packed:
         """The next frame, packed; raises Closed at its end, and WireError for a body of more than ``most`` bytes."""
         start, memory = self._start()
         try:
-            size, total, in_memory = START.unpack(start)
+            size, total, in_memory, aside = START.unpack(start)
             if size > MAX_JSON or total > most:
                 raise WireError("A frame is larger than the protocol allows.")
             header = bytes(self._exactly(size))
             if not in_memory:
                 body = self._exactly(total)
-                return Packed(header, body, lambda: memoryview(bytes(body)))
+                return Packed(header, body, lambda: memoryview(bytes(body)), aside)
             if total > len(memory) * FILE or not _are_sealed(memory, total):
                 raise WireError("A frame came without the memory that it announces.")
             try:
                 own, sent = _map(memory, total, writable=True), _map(memory, total, writable=False)
             except OSError as error:
                 raise WireError("A frame is larger than this process may take.") from error
-            return Packed(header, own, lambda: sent)
+            return Packed(header, own, lambda: sent, aside)
         finally:
             _close(memory)
 
@@ -189,17 +195,21 @@ class Channel:
         self.sock.close()
 
 
-def unpacked(header: bytes, body: memoryview, sent: Callable[[], memoryview]) -> tuple[dict[str, Any], Buffers]:
-    """The message and the buffers of a packed frame; raises WireError where it is malformed."""
+def unpacked(frame: Packed) -> tuple[dict[str, Any], Buffers]:
+    """The message and the buffers of a packed frame, of an aside nothing else than that; raises WireError where it is
+    malformed.
+    """
     try:
-        said = json.loads(header)
+        said = json.loads(frame.header)
         message, sizes = said["message"], said["sizes"]
         well_formed = type(message) is dict and type(sizes) is list and all(type(n) is int and n >= 0 for n in sizes)
     except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise WireError("A frame's header cannot be read.") from error
-    if not well_formed or _total(sizes) != body.nbytes:
+    if not well_formed or _total(sizes) != frame.body.nbytes:
         raise WireError("A frame's header does not fit its buffers.")
-    return message, Buffers(sizes, body, sent)
+    if frame.aside is not (message.get("op") == ASIDE):
+        raise WireError("A frame is no aside, and says that it is one, or the other way round.")
+    return message, Buffers(sizes, frame.body, frame.sent)
 
 
 def _bytes_of(view: memoryview) -> memoryview:

@@ -8,11 +8,14 @@ draw cards in colours and boxes, and say their verdict in a bundle of their own.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from autograder import sanitise
 
 MAX_OUTPUTS = 200
+MAX_JSON = 32 * 2**20  # characters; to read them takes up to thirty times the memory
+MOST_CELLS = 16  # that may show as much as a cell may: a whole notebook shows no more
 CUT = "\n[... more was shown than is kept]\n"
 
 
@@ -31,6 +34,32 @@ def safe(outputs: Any, *, trusted: bool, most: float = 2**20) -> list[dict[str, 
     if left <= 0 or len(given) > MAX_OUTPUTS:
         kept.append({"output_type": "stream", "name": "stdout", "text": CUT})
     return kept
+
+
+def read(buffers: Sequence[memoryview]) -> list[Any]:
+    """What a sandbox says that a cell showed: a list of anything that JSON has."""
+    try:
+        said = json.loads(bytes(buffers[0])) if len(buffers[0]) <= MAX_JSON else []
+    except (ValueError, IndexError, RecursionError, MemoryError):
+        return []
+    return said if type(said) is list else []
+
+
+class Allowance:
+    """What the outputs of a whole notebook may show: ``most`` characters for a cell, and that of MOST_CELLS in all."""
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._left = most * MOST_CELLS
+
+    def safe(self, outputs: Any, *, trusted: bool = False) -> list[dict[str, Any]]:
+        """What of a cell's outputs may be shown: see :func:`safe`."""
+        return self.spend(safe(outputs, trusted=trusted, most=int(max(min(self._most, self._left), 1024))))
+
+    def spend(self, made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What may be shown already counts too."""
+        self._left -= len(json.dumps(made)) if made else 0
+        return made
 
 
 def readable(text: str) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from autograder.frames import STALLED, Buffers, Channel, Packed, WireError
+from autograder import outputs
+from autograder.frames import STALLED, Buffers, Channel, Packed, WireError, unpacked
 from autograder.judge.run import Job
 from autograder.limits import Limits
 from autograder.plan import Plan
@@ -90,94 +91,123 @@ class Pair:
         Raises Unlike where they cannot: the notebook is to be run anew, without any.
         """
         start = 0 if self._process.shown is None else plan.opening
-        cells = [None if step.grade_id is not None else step.sandbox for step in plan.steps]
+        groups = [[plan.steps[index].sandbox for index in group] for group in plan.groups(start)]
         try:
-            self._asks.send({"op": "cells"}, [json.dumps(cells).encode()])
+            self._asks.send({"op": "groups"}, [json.dumps(groups).encode()])
         except WireError:
             yield None, True
             return
         shown = iter(self._process.shown or ())
         for step in plan.steps[:start]:
             yield {"outputs": [] if step.judge is None else next(shown), "verdict": None}, True
-        key = start, plan.decides()
-        said: list[tuple[str, Packed]] = []
-        known = yield from self._by_precedent(precedents.first(key) if precedents else None, said)
-        if start + known < len(plan.steps):
+        key = plan.decides(start)
+        said: list[tuple[str, list[Packed]]] = []
+        known = yield from self._by_precedent(plan, start, precedents.first(key) if precedents else None, said)
+        if known < len(plan.steps):
             heard = yield from self._by_judge(plan, start, said, known)
-            if precedents is not None and len(heard) == len(plan.steps) - start:
+            if precedents is not None and heard is not None:
                 precedents.add(key, heard)
         self._look()  # all are there until they are ended: a judge waits for it
 
-    def _by_precedent(self, turn: Turn | None, said: list[tuple[str, Packed]]) -> Generator[Told, None, int]:
-        """Asks what judges would, as long as that is known, and gives of how many cells it has told."""
-        known = 0
+    def _by_precedent(
+        self, plan: Plan, start: int, turn: Turn | None, said: list[tuple[str, list[Packed]]]
+    ) -> Generator[Told, None, int]:
+        """Asks what judges would, as long as that is known, and gives the index of the step that it stopped at."""
+        untold = start
+        allowance = outputs.Allowance(self._limits.output_kib * 1024)
+        shown: dict[int, list[Any]] = {}
+        tests = (index for index, step in enumerate(plan.steps) if step.grade_id is not None)
+        groups = iter(plan.groups(start))
+
+        def tell(end: int) -> Iterator[Told]:
+            for index in range(untold, end):
+                yield {"outputs": allowance.safe(shown.get(index, [])), "verdict": None}, True
+
         while turn is not None and turn.binds:
             for told in turn.told:
-                known += 1
+                test = next(tests)
+                yield from tell(test)
+                allowance.spend(told["outputs"])
                 yield told, True
+                untold = test + 1
             if turn.question is None:
-                break
+                yield from tell(len(plan.steps))
+                return len(plan.steps)
             asked, header, body = turn.question
-            answer = self._answer(header, body, QUICK + 1.5 * turn.seconds)
-            said.append((asked, answer))
+            *asides, answer = self._answer(header, body, QUICK + 1.5 * turn.seconds)
+            said.append((asked, [*asides, answer]))
+            if turn.runs:
+                said_shown = [outputs.read(unpacked(aside)[1]) for aside in asides]
+                shown |= dict(zip(next(groups), said_shown, strict=False))
             turn = turn.then.get(digest(answer.header, answer.body))
-        return known
+        return untold
 
-    def _answer(self, header: bytes, body: bytes, seconds: float) -> Packed:
-        """What the sandbox answers, in about the time that others took for it."""
+    def _answer(self, header: bytes, body: bytes, seconds: float) -> list[Packed]:
+        """What the sandbox answers, behind what it shows, in about the time that others took for it."""
         end = time.monotonic() + seconds
+        came: list[Packed] = []
+        left = MOST
         try:
             self._asks.sock.settimeout(seconds)
             self._asks.put(header, [body], len(body))
-            while not self._asks.ready(EVERY):
-                self.watch.look()
-                if time.monotonic() > end:
-                    raise Unlike("An answer takes longer than that of others.")
-            self._asks.until = end + STALLED
-            return self._asks.take(MOST)
+            while not came or came[-1].aside:
+                while not self._asks.ready(EVERY):
+                    self.watch.look()
+                    if time.monotonic() > end:
+                        raise Unlike("An answer takes longer than that of others.")
+                self._asks.until = end + STALLED
+                came.append(self._asks.take(left))
+                left -= len(came[-1].header) + came[-1].body.nbytes
+                if left < 0 or time.monotonic() > end + STALLED:
+                    raise Unlike("An answer takes more than that of others.")
         except WireError as error:
             raise Unlike("Others answered here.") from error
+        return came
 
     def _by_judge(
-        self, plan: Plan, start: int, said: list[tuple[str, Packed]], known: int
-    ) -> Generator[Told, None, list[Heard]]:
-        """Has a judge go on from what has been ``said``, and told of the ``known`` cells; gives what it did.
+        self, plan: Plan, start: int, said: list[tuple[str, list[Packed]]], known: int
+    ) -> Generator[Told, None, list[Heard] | None]:
+        """Has a judge go on from what has been ``said``, which told of the steps before ``known``; gives what it did.
 
-        That ends where something else than answers decided, such as a time that was up.
+        That is None where something else than answers decided, such as a time that was up.
         """
         ours, judges = socket.socketpair()
         self._control = Channel(ours)
         folder = Path(self._folder.name, "judge")
         shutil.copytree(self._judges_files, folder)
         self._fork("judge", judges, self._asks.sock)
-        asked = tuple(question for question, _ in said)
+        asked = tuple((question, len(came)) for question, came in said)
         job = Job(plan.of_judge(), str(folder), self._sandbox.pid, self._limits, start, asked)
-        heard: list[Heard] = []
+        came = [part for _, frames in said for frame in frames for part in (frame.header, frame.body)]
         try:
-            answers = [part for _, answer in said for part in (answer.header, answer.body)]
-            self._control.send({"op": "job"}, [pickle.dumps(job), *answers])
+            self._control.send({"op": "job"}, [pickle.dumps(job), *came])
         except WireError:
             yield None, True
-            return heard
-        alone = True
+            return None
+        heard: list[Heard] | None = []
+        exchanges: list[Exchange] = []
         end = time.monotonic() + self._limits.submission_seconds
-        for number in range(len(plan.steps) - start):
+        for index, step in enumerate(plan.steps[start:], start):
             left = end - time.monotonic()
             frame, in_time = self._next(min(self._limits.cell_seconds, left)) if left > 0 else (None, False)
-            if number < known and (frame is None or not in_time):
+            if index < known and (frame is None or not in_time):
                 raise Unlike("The judge did not get as far as others did.")
             if frame is None:
                 yield None, in_time
-                break
+                return None
             message, buffers = frame
             if message["told"] is None:
                 raise Unlike("The judge asked something else than others did.")
-            alone &= in_time and message["exchanges"] is not None
-            if alone:
-                heard.append(Heard(_exchanges(message["exchanges"], buffers), message["told"]))
-            if number >= known:
+            if message["exchanges"] is None or not in_time:
+                heard = None
+            else:
+                exchanges += _exchanges(message["exchanges"], buffers)
+            if heard is not None and step.grade_id is not None:
+                heard.append(Heard(exchanges, message["told"]))
+                exchanges = []
+            if index >= known:
                 yield message["told"], in_time
-        return heard
+        return None if heard is None else [*heard, Heard(exchanges, None)]
 
     def _look(self) -> None:
         """Notes how much memory both processes have taken."""

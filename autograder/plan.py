@@ -59,13 +59,33 @@ class Plan:
                 opening = index + 1
         return opening
 
-    def decides(self) -> Any:
-        """What a judge's conduct follows from, apart from what the sandbox answers: all but the learner's own cells."""
-        steps = []
-        for step in self.steps:
-            given = step.grade_id is not None or step.sandbox == step.judge
-            steps.append((step.judge, step.sandbox if given else step.sandbox is not None, step.grade_id, step.points))
-        return tuple(steps), self.unattempted
+    def groups(self, start: int) -> list[list[int]]:
+        """The cells that a sandbox runs from ``start`` on, as indices of steps.
+
+        Cells of the learner's with nothing for a judge between them are one group, however many they are.
+        """
+        groups: list[list[int]] = []
+        open_ = False  # whether the next cell joins the last group
+        for index, step in enumerate(self.steps[start:], start):
+            if step.grade_id is not None:
+                open_ = False
+            elif step.sandbox is not None:
+                if not open_ or step.judge is not None:
+                    groups.append([])
+                groups[-1].append(index)
+                open_ = step.judge is None
+        return groups
+
+    def decides(self, start: int) -> Any:
+        """What a judge's conduct follows from, apart from what a sandbox answers: all but the learner's own cells."""
+        tests = [(i, (s.judge, s.sandbox, s.grade_id, s.points)) for i, s in enumerate(self.steps) if s.grade_id]
+        groups = [(group[0], self._given(group[0])) for group in self.groups(start)]
+        return start, tuple(what for _, what in sorted([*tests, *groups])), self.unattempted
+
+    def _given(self, index: int) -> tuple[str | None, str | None]:
+        """What of a group is the instructor's."""
+        step = self.steps[index]
+        return step.judge, step.sandbox if step.sandbox == step.judge else None
 
     def of_judge(self) -> Plan:
         """What of it a judge needs: everything but the cells."""

@@ -42,21 +42,25 @@ class Exchange(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a judge told of a cell, and what it had asked since it told of the one before."""
+    """What a judge told of a test, and what it had asked since it told of the one before; None is for the end."""
 
     exchanges: Sequence[Exchange]
-    told: dict[str, Any]
+    told: dict[str, Any] | None
 
 
 @dataclass
 class Turn:
-    """What judges do once they have certain answers: tell of cells, and ask the next question, if there is one."""
+    """What judges do once they have certain answers: tell of tests, and ask the next question, if there is one.
+
+    ``runs``: that is to run the next group of cells.
+    """
 
     digest: str | None  # of what they do; None where not all have done the same
     judges: int = 0  # that have done so
     binds: bool = False  # whether it is kept, as what any judge would do
     told: tuple[dict[str, Any], ...] = ()
     question: tuple[str, bytes, bytes] | None = None  # its digest, header and body
+    runs: bool = False
     seconds: float = 0.0  # that the slowest answer took
     then: dict[str, Turn] = field(default_factory=dict)  # by the digests of answers
 
@@ -84,7 +88,8 @@ class Precedents:
                     if turn is None:
                         return
                     told, where, at = [], turn.then, exchange.answer
-                told.append(one.told)
+                if one.told is not None:
+                    told.append(one.told)
             self._note(where, at, told, None)
 
     def _note(
@@ -121,3 +126,4 @@ class Precedents:
         turn.binds, turn.told = True, tuple(told)
         if exchange is not None and frame is not None:
             turn.question = exchange.question, bytes(frame[0]), bytes(frame[1])
+            turn.runs = json.loads(turn.question[1])["message"]["op"] == "run"

@@ -17,12 +17,12 @@ MOST = 2**26  # bytes of a question that is worth keeping
 class Minutes(Channel):
     """A channel to a sandbox.
 
-    ``said`` are the questions that have been asked already, by their digests, and what was answered: those are not
+    ``said`` are the questions that have been asked already, by their digests, and what came in then: those are not
     asked anew. ``differs`` is called, and does not return, where this judge would have asked something else.
     """
 
     def __init__(
-        self, sock: socket.socket, said: Sequence[tuple[str, bytes, memoryview]], differs: Callable[[], None]
+        self, sock: socket.socket, said: Sequence[tuple[str, deque[Packed]]], differs: Callable[[], None]
     ) -> None:
         super().__init__(sock)
         self._said = deque(said)
@@ -36,7 +36,7 @@ class Minutes(Channel):
         taken, self._exchanges = self._exchanges, []
         return taken
 
-    def put(self, header: bytes, pieces: Sequence[Any], total: int) -> memoryview:
+    def put(self, header: bytes, pieces: Sequence[Any], total: int, *, aside: bool = False) -> memoryview:
         if self._said:
             body = memoryview(b"".join(pieces))
             asked = digest(header, body)
@@ -44,7 +44,7 @@ class Minutes(Channel):
                 self._differs()
             frame = None
         else:
-            body = super().put(header, pieces, total)
+            body = super().put(header, pieces, total, aside=aside)
             asked = digest(header, body)
             frame = (header, body) if total <= MOST else None
         self.complete &= self._asked is None
@@ -57,10 +57,14 @@ class Minutes(Channel):
     def take(self, most: int = MAX_BUFFERS) -> Packed:
         came = time.monotonic()
         if self._said:
-            _, header, body = self._said.popleft()
-            packed = Packed(header, body, lambda: memoryview(bytes(body)))
+            frames = self._said[0][1]
+            packed = frames.popleft()
+            if not frames:
+                self._said.popleft()
         else:
             packed = super().take(most)
+        if packed.aside:
+            return packed
         if self._asked is None:
             self.complete = False
         else:

@@ -29,10 +29,10 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from autograder import tabular
+from autograder import outputs, tabular
 from autograder.ambient import Random, Settings, in_mode, mode
 from autograder.files import DATA, MOST_BYTES, Files
-from autograder.frames import STALLED, Buffers, Channel, Closed, WireError
+from autograder.frames import ASIDE, STALLED, Buffers, Channel, Closed, WireError
 from autograder.judge import objects
 from autograder.judge.heard import Heard
 from autograder.judge.objects import (
@@ -121,6 +121,7 @@ class Client:
         self._channel = channel
         self._channel.sock.settimeout(STALLED)
         self._sandbox = sandbox
+        self._shown: Callable[[list[Any]], None] = _ignored
         self.cells: set[str] = set()
         self.heard = Heard()
         self._alarm = _Alarm()
@@ -147,24 +148,39 @@ class Client:
 
     # -- what a judge asks -----------------------------------------------------------------------------------
 
-    def run(
-        self, source: str, cell: int | None = None, *, here_too: bool = False, wanted: Sequence[str] = ()
-    ) -> list[Any]:
+    def run(self, source: str, *, here_too: bool = False) -> list[Any]:
         """Runs a cell there and gives what it showed: nbformat outputs, or what the sandbox says is that.
 
-        A notebook's ``cell`` is there already, and goes by its number. Where it is run ``here_too``, what it draws
-        from the random generators is drawn by that. The ``wanted`` names come along, for :meth:`names`.
+        Where it is run ``here_too``, what it draws from the random generators is drawn by that.
         """
-        self.ran(source)
-        self._draws_along = not here_too
+        shown: list[list[Any]] = [[]]
+        self._run(source, [source], (), shown.append, here_too)
+        return shown[-1]
+
+    def run_group(
+        self, number: int, sources: Sequence[str], wanted: list[str], shown: Callable[[list[Any]], None], here_too: bool
+    ) -> None:
+        """Runs a group of the notebook's cells there, in the manner of :meth:`run`.
+
+        ``shown`` is called with what each of them showed. The ``wanted`` names come along, for :meth:`names`.
+        """
+        self._names = wanted, _bound(self._run(number, sources, wanted, shown, here_too), wanted)
+
+    def _run(
+        self,
+        what: str | int,
+        sources: Sequence[str],
+        wanted: Sequence[str],
+        shown: Callable[[list[Any]], None],
+        here_too: bool,
+    ) -> Any:
+        for source in sources:
+            self.ran(source)
+        self._shown, self._draws_along = shown, not here_too
         try:
-            said = self._ask("run", (source if cell is None else cell, tuple(wanted)))
+            return self._ask("run", (what, tuple(wanted)))
         finally:
-            self._draws_along = True
-        if type(said) is not dict:
-            return []
-        self._names = list(wanted), _bound(said.get("names"), wanted)
-        return said["outputs"] if type(said.get("outputs")) is list else []
+            self._shown, self._draws_along = _ignored, True
 
     def ran(self, source: str) -> None:
         """That cell has been run there."""
@@ -283,7 +299,9 @@ class Client:
             while True:
                 self._wait(containers)
                 message, value = self._receive(containers)
-                if message.get("op") == "callback":
+                if message.get("op") == ASIDE:
+                    self._shown(value)
+                elif message.get("op") == "callback":
                     self._call_back(self._callback_of(message, value), message, value, containers)
                 elif message.get("op") == "backward":
                     backward = functools.partial(self._backward, message.get("number"))
@@ -324,7 +342,7 @@ class Client:
         deadline = time.monotonic() + INTERRUPT_GRACE
         try:
             while self._channel.ready(max(0.0, deadline - time.monotonic())):
-                if self._receive(containers)[0].get("op") not in ("callback", "backward", "object"):
+                if self._receive(containers)[0].get("op") not in (ASIDE, "callback", "backward", "object"):
                     return
         except WireError as error:
             self._give_up(str(error))
@@ -604,6 +622,8 @@ class Client:
     def _receive(self, containers: list[Any]) -> tuple[dict[str, Any], Any]:
         """The next message and its value. The containers that went with the question are brought up to date."""
         message, buffers = self._channel.receive()
+        if message.get("op") == ASIDE:
+            return message, outputs.read(buffers)
 
         def other(tag: str, fields: list[Any]) -> Any:
             if tag == "h":
@@ -756,6 +776,10 @@ class Lent:
         for number in numbers:
             if number in self._things:
                 del self._numbers[id(self._things.pop(number))]
+
+
+def _ignored(outputs: list[Any]) -> None:
+    """For outputs that nobody shows."""
 
 
 def _bound(said: Any, wanted: Sequence[str]) -> dict[str, Any]:

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import builtins
 import copy
-import json
 import os
 import pickle
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from autograder import hidden
 from autograder.files import Files
-from autograder.frames import Channel, Closed
+from autograder.frames import Buffers, Channel, Closed, Packed
 from autograder.judge import pickles, texts
 from autograder.judge.minutes import Minutes
 from autograder.judge.remote import Client, LearnerExit
 from autograder.limits import Limits, bound_memory
 from autograder.live import held, identical
-from autograder.outputs import safe
+from autograder.outputs import Allowance
 from autograder.plan import Plan, Step
 from autograder.process import Process
 from autograder.shell import CellRun, Shell
@@ -37,7 +38,8 @@ class Job:
     """What a judge is given: the plan, a folder with the assignment's files, the sandbox's process, the limits.
 
     ``start`` is the first step that is still to be gone through: those before it were, on both sides. ``asked`` are
-    the digests of questions that the sandbox has answered already; the answers come with the job.
+    the digests of questions that the sandbox has answered already, each with the number of frames that came in then:
+    they come with the job.
     """
 
     plan: Plan
@@ -45,10 +47,9 @@ class Job:
     sandbox_pid: int
     limits: Limits
     start: int = 0
-    asked: tuple[str, ...] = ()
+    asked: tuple[tuple[str, int], ...] = ()
 
 
-MOST_CELLS = 16  # that may show as much as a cell may: a whole notebook shows no more
 HIDDEN = "A hidden test failed."
 
 _ABSENT = object()
@@ -131,9 +132,7 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     os.chdir(job.folder)
     settle(job.folder)
     shell.muted = lambda: hidden.running(job.plan.delimiters)
-    _, *frames = buffers
-    answers = zip(job.asked, map(bytes, frames[::2]), frames[1::2], strict=True)
-    minutes = Minutes(sandbox.sock, list(answers), lambda: _differ(control))
+    minutes = Minutes(sandbox.sock, _said(job.asked, buffers), lambda: _differ(control))
     client = Client(minutes, Process(job.sandbox_pid), job.plan.classes)
     client.files = Files(Path(job.folder))
     client.files.keep(job.plan.written)
@@ -144,45 +143,64 @@ def _grade(control: Channel, sandbox: Channel, shell: Shell, settle: Callable[[s
     pickles.load_there(client, shell.user_ns)
     names = Names(shell.user_ns, client, job.plan)
     client.renamed = names.renew
-    left = job.limits.output_kib * 1024 * MOST_CELLS
-    for index, step in enumerate(job.plan.steps):
-        if index < job.start:
-            client.ran(step.sandbox or "")
-            continue
-        verdict, outputs = None, []
-        most = int(max(min(job.limits.output_kib * 1024, left), 1024))
-        if step.sandbox is not None and step.grade_id is not None:
-            run = _run_beside(client, step.sandbox)
-            outputs = safe(run.outputs, trusted=False, most=most)
-            client.unanswered = client.lost is not None
-            verdict = replace(_verdict(job.plan, step.grade_id, step.points, run, client), tamper_proof=False)
-        elif step.sandbox is not None:
-            outputs = safe(_run_there(client, names, step, index), trusted=False, most=most)
-        if step.judge is not None:
-            run = _run_here(shell, client, names, step)
-            secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
-            _cut_errors(run, secret)
-            if step.grade_id is not None:
-                outputs = safe(run.outputs, trusted=True, most=most)
-                verdict = _verdict(job.plan, step.grade_id, step.points, run, client)
-                if secret and verdict.state is not State.NOT_ATTEMPTED:
-                    own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
-                    verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
-        left -= len(json.dumps(outputs)) if outputs else 0
-        told = {"index": index, "outputs": outputs, "verdict": verdict and verdict.as_dict()}
-        _tell(control, told, minutes if client.alone else None)
+    steps, start = job.plan.steps, job.start
+    for step in steps[:start]:
+        client.ran(step.sandbox or "")
+    groups = {group[0]: (number, group) for number, group in enumerate(job.plan.groups(start))}
+    cells = _Cells(control, client, minutes, start, Allowance(job.limits.output_kib * 1024))
+    for index, step in enumerate(steps[start:], start):
+        if index in groups:
+            _run_group(shell, client, names, steps, cells, *groups[index])
+        elif step.grade_id is not None:
+            outputs, verdict, trusted = _tested(job, shell, client, names, step)
+            cells.tell(index, outputs, verdict, trusted=trusted)
+        else:
+            cells.tell(index)
     with suppress(Closed):  # what is known of this process can be looked at until it is ended
         control.receive()
 
 
-def _tell(control: Channel, told: dict[str, Any], minutes: Minutes | None) -> None:
-    """Tells of a cell, and what has been said to a sandbox since the last one, where only that decides."""
-    if minutes is None or not minutes.complete:
-        control.send({"told": told, "exchanges": None})
-        return
-    exchanges = minutes.taken_down()
-    said = [[one.question, one.answer, one.seconds, one.frame is not None] for one in exchanges]
-    control.send({"told": told, "exchanges": said}, [part for one in exchanges for part in one.frame or ()])
+def _said(asked: tuple[tuple[str, int], ...], buffers: Buffers) -> list[tuple[str, deque[Packed]]]:
+    """What has been said to a sandbox: each question, by its digest, and what came in then."""
+    _, *parts = buffers
+    frames = iter(list(zip(parts[::2], parts[1::2], strict=True)))
+    said = []
+    for question, number in asked:
+        came = deque(Packed(bytes(header), body, _copied(body), True) for header, body in islice(frames, number - 1))
+        header, body = next(frames)  # of the answer itself
+        said.append((question, deque([*came, Packed(bytes(header), body, _copied(body), False)])))
+    return said
+
+
+def _copied(body: memoryview) -> Callable[[], memoryview]:
+    return lambda: memoryview(bytes(body))
+
+
+class _Cells:
+    """Tells of cells, in their order, and of what has been said to a sandbox, as long as only that decides."""
+
+    def __init__(self, control: Channel, client: Client, minutes: Minutes, start: int, allowance: Allowance) -> None:
+        self._control, self._client, self._minutes = control, client, minutes
+        self._next = start
+        self._allowance = allowance
+
+    def tell(self, index: int, outputs: Any = (), verdict: Verdict | None = None, *, trusted: bool = False) -> None:
+        """Tells of a cell that has not been told of, and first of those before it that have shown nothing."""
+        while self._next < index:
+            self._send([], None)
+        if self._next == index:
+            self._send(self._allowance.safe(list(outputs), trusted=trusted), verdict)
+
+    def _send(self, outputs: list[Any], verdict: Verdict | None) -> None:
+        self._next += 1
+        told = {"outputs": outputs, "verdict": verdict and verdict.as_dict()}
+        if not (self._client.alone and self._minutes.complete):
+            self._control.send({"told": told, "exchanges": None})
+            return
+        exchanges = self._minutes.taken_down()
+        said = [[one.question, one.answer, one.seconds, one.frame is not None] for one in exchanges]
+        parts = [part for one in exchanges for part in one.frame or ()]
+        self._control.send({"told": told, "exchanges": said}, parts)
 
 
 def _differ(control: Channel) -> None:
@@ -197,15 +215,52 @@ def _bound(plan: Plan, *, tests: bool) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def _run_there(client: Client, names: Names, step: Step, index: int) -> list[Any]:
-    """The outputs of a learner's cell. Whatever goes wrong there shows in the tests that need the cell."""
-    if client.lost or step.sandbox is None:
-        return []
-    client.begin()
-    try:
-        return client.run(step.sandbox, index, here_too=step.sandbox == step.judge, wanted=names.wanted())
-    except (Exception, LearnerExit) as error:
-        return [{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}]
+def _run_group(
+    shell: Shell, client: Client, names: Names, steps: list[Step], cells: _Cells, number: int, group: list[int]
+) -> None:
+    """Runs a group of cells there, and its one cell here too, where it is the instructor's.
+
+    Whatever goes wrong there shows in the tests that need the cells.
+    """
+    first = steps[group[0]]
+    untold = deque(group)
+    shown: list[Any] = []  # by a cell that is run here too, which is told of when that is done
+
+    def tell(outputs: list[Any]) -> None:
+        if first.judge is not None:
+            shown[:] = outputs
+        elif untold:
+            cells.tell(untold.popleft(), outputs)
+
+    if not client.lost:
+        client.begin()
+        sources = [steps[index].sandbox or "" for index in group]
+        try:
+            here_too = first.sandbox == first.judge
+            client.run_group(number, sources, names.wanted(), tell, here_too)
+        except (Exception, LearnerExit) as error:
+            tell([{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}])
+    if first.judge is not None:
+        _run_here(shell, client, names, first)
+    for index in untold:
+        cells.tell(index, shown)
+
+
+def _tested(job: Job, shell: Shell, client: Client, names: Names, step: Step) -> tuple[list[Any], Verdict, bool]:
+    """What a test showed, the verdict, and whether what it showed is a test's own."""
+    grade_id = str(step.grade_id)
+    if step.judge is None:
+        run = _run_beside(client, step.sandbox or "")
+        client.unanswered = client.lost is not None
+        return run.outputs, replace(_verdict(job.plan, grade_id, step.points, run, client), tamper_proof=False), False
+    run = _run_here(shell, client, names, step)
+    secret = run.error is not None and hidden.raised(run.error, job.plan.delimiters)
+    _cut_errors(run, secret)
+    verdict = _verdict(job.plan, grade_id, step.points, run, client)
+    if secret and verdict.state is not State.NOT_ATTEMPTED:
+        own = "\n".join(text for text in (verdict.misconception, verdict.message) if text)
+        verdict = replace(verdict, message=HIDDEN, misconception=None, hidden_message=own)
+    return run.outputs, verdict, True
 
 
 def _run_beside(client: Client, source: str) -> CellRun:

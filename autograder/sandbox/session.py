@@ -33,7 +33,7 @@ import numpy as np
 from autograder import tabular
 from autograder.ambient import Random, Settings, gradients_kept, in_mode, mode
 from autograder.files import Files
-from autograder.frames import Buffers, Channel, Closed
+from autograder.frames import ASIDE, Buffers, Channel, Closed
 from autograder.live import MOST, STATES, Live, as_it_is, refill
 from autograder.operators import BINARY, CONVERSIONS, ORDER, UNARY
 from autograder.sandbox.judges import Callback, JudgesObject
@@ -196,7 +196,7 @@ class Session:
         self._objects: dict[int, Any] = {}  # what stays here, by the number the judge knows it by
         self._object_numbers: dict[int, int] = {}
         self._count = 0
-        self._cells: list[Any] = []  # of the notebook: their texts, None for what is not run here
+        self._groups: list[list[str]] = []  # of the notebook's cells: their texts
         self._example_names: dict[str, Any] = {}  # of the docstring whose examples are being run
         self._told: dict[str, Any] = {}  # what the judge knows the wanted names to be bound to
         self._lent: weakref.WeakValueDictionary[int, Callback | JudgesObject] = weakref.WeakValueDictionary()
@@ -215,8 +215,8 @@ class Session:
             self._interrupts.forget()
             try:
                 message, buffers = self._channel.receive()
-                if message["op"] == "cells":
-                    self._cells = json.loads(bytes(buffers[0]))
+                if message["op"] == "groups":
+                    self._groups = json.loads(bytes(buffers[0]))
                 else:
                     self._answer(message, buffers)
             except Closed:
@@ -305,9 +305,10 @@ class Session:
     def _do(self, op: str, payload: Any) -> Any:
         names = self._shell.user_ns
         if op == "run":
-            cell, wanted = payload
-            source = self._cells[cell] if type(cell) is int else cell  # a text, or the number of one that is here
-            return {"outputs": self._shell.run(source).outputs, "names": self._tell(wanted)}
+            what, wanted = payload
+            for cell in self._groups[what] if type(what) is int else [what]:
+                self._show(self._shell.run(cell).outputs)
+            return self._tell(wanted)
         if op == "test":
             run = self._shell.run(payload)
             error = None if run.error is None else self.describe(run.error)
@@ -338,6 +339,14 @@ class Session:
             name, bases, body, keywords = operands
             return self._number(types.new_class(name, bases, keywords, lambda namespace: namespace.update(body)))
         return OPERATIONS[what](*operands)
+
+    def _show(self, outputs: list[Any]) -> None:
+        """Shows what a cell has shown."""
+        try:
+            text = json.dumps(outputs, skipkeys=True, default=lambda value: None)
+        except (ValueError, RecursionError):  # what holds itself
+            text = "[]"
+        self._channel.send({"op": ASIDE}, [text.encode()], aside=True)
 
     def _tell(self, wanted: list[str]) -> dict[str, Any]:
         """What these names of the notebook are bound to; from now on the judge is told when that changes."""

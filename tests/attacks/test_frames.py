@@ -12,7 +12,7 @@ session = next(o for o in gc.get_objects() if type(o).__name__ == "Session")
 sock = session._channel.sock
 def frame(message, buffers=()):
     header = json.dumps({"message": message, "sizes": [len(b) for b in buffers]}).encode()
-    return struct.pack("!IQ?", len(header), sum(map(len, buffers)), False) + header + b"".join(buffers)
+    return struct.pack("!IQ??", len(header), sum(map(len, buffers)), False, False) + header + b"".join(buffers)
 def value(tree): return frame({"op": "value", "value": tree, "news": [], "containers": []})
 """
 
@@ -46,7 +46,9 @@ def attack_garbage(work: Any) -> None:
 def attack_a_frame_without_end(work: Any) -> None:
     """Announces four gigabytes and sends one byte of them."""
     work.everywhere(
-        GRAB + "def NAME(*args):\n    sock.sendall(struct.pack('!IQ?', 20, 2 ** 32, False))\n    sock.sendall(b'x')\n"
+        GRAB
+        + "def NAME(*args):\n    sock.sendall(struct.pack('!IQ??', 20, 2 ** 32, False, False))\n"
+        "    sock.sendall(b'x')\n"
         "    threading.Event().wait()"
     )
 
@@ -157,7 +159,7 @@ def attack_deep_and_wide_answers(work: Any) -> None:
     work.everywhere(
         "def NAME(*args):\n    deep = '[\"t\", [' * 10000 + ']]' * 10000\n"
         '    text = (\'{"message": {"op": "value", "value": \' + deep + \'}, "sizes": []}\').encode()\n'
-        "    sock.sendall(struct.pack('!IQ?', len(text), 0, False) + text)\n    return 0"
+        "    sock.sendall(struct.pack('!IQ??', len(text), 0, False, False) + text)\n    return 0"
     )
 
 

@@ -25,9 +25,10 @@ def frame(
     json_size: int | None = None,
     buffer_size: int | None = None,
     in_memory: bool = False,
+    aside: bool = False,
 ) -> bytes:
     sizes = (len(header) if json_size is None else json_size, len(buffers) if buffer_size is None else buffer_size)
-    return START.pack(*sizes, in_memory) + header + buffers
+    return START.pack(*sizes, in_memory, aside) + header + buffers
 
 
 FRAMES = {
@@ -44,6 +45,8 @@ FRAMES = {
     "sizes that do not add up": frame(b'{"message": {}, "sizes": [3]}', b"12345"),
     "deep nesting": frame(b'{"message": {}, "sizes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     "a number of 5,000 digits": frame(b'{"message": {"n": ' + b"9" * 5000 + b'}, "sizes": []}'),
+    "an aside that asks": frame(b'{"message": {"op": "callback"}, "sizes": []}', aside=True),
+    "what is shown, and is no aside": frame(b'{"message": {"op": "shown"}, "sizes": []}'),
     "JSON too large": frame(b"", json_size=frames.MAX_JSON + 1),
     "buffers too large": frame(b"", buffer_size=frames.MAX_BUFFERS + 1),
 }

@@ -3,9 +3,8 @@
 Two courses: lesson 04 as shipped, and a plain one in the manner of nbgrader's example. Of each, the same submissions
 (right, wrong and untouched in turn) are graded by this grader; stock nbgrader gets a sample of them, since it takes
 them one after another at the same pace; the floor is what their cells take by themselves, over the number of cores.
-Everything that a command does is in its time: its start, the imports, the gradebook. Of the untouched ones this grader
-runs the first and takes what came of it for the others, so that those with code of a learner's are timed once more by
-themselves (``changed_times_floor``, ``changed_overhead_ms``).
+Everything that a command does is in its time: its start, the imports, the gradebook. No two submissions are the same:
+each has its author's name in every answer, and shows something of its own.
 
 Writes build/bench.json: for ``lesson`` and ``plain`` the figures that are printed.
 """
