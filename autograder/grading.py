@@ -38,7 +38,7 @@ class Report:
     ``notebook`` is the graded notebook (the instructor's cells restored, outputs as they came); ``manual`` are
     cells that a person grades: (grade_id, points, whether the answer is still as it was released); ``untouched`` are
     all answers that are still so; ``private_mib`` is the most memory that judge and sandbox together can have had for
-    themselves, None where no system says.
+    themselves, None where no system says; ``judged`` is whether a judge decided anew, and no precedent.
     """
 
     verdicts: list[Verdict]
@@ -47,6 +47,7 @@ class Report:
     untouched: frozenset[str] = frozenset()
     seconds: float = 0.0
     private_mib: float | None = None
+    judged: bool = True
     basis: dict[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class Report:
             "untouched": sorted(self.untouched),
             "seconds": round(self.seconds, 3),
             "private_mib": self.private_mib,
+            "judged": self.judged,
             "basis": self.basis,
         }
 
@@ -126,7 +128,7 @@ def _decided(
     opened = process.opened(cells, place, limits) if cells else None
     with Pair(opened or process, place, limits, judges) as pair:
         report = _report(todo, pair.run(todo, precedents), limits, pair.watch)
-        report.private_mib = pair.private_mib
+        report.private_mib, report.judged = pair.private_mib, pair.judged
     return report
 
 

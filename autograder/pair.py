@@ -41,6 +41,7 @@ class Pair:
     def __init__(self, process: Forks, place: Place, limits: Limits, judges_files: Path | None = None) -> None:
         self._process = process
         self.private_mib: float | None = None
+        self.judged = False  # whether a judge was needed
         self._limits = limits
         self._isolated = place.isolate
         self._folder = tempfile.TemporaryDirectory(prefix="grading-", dir=process.scratch, ignore_cleanup_errors=True)
@@ -171,6 +172,7 @@ class Pair:
 
         That is None where something else than answers decided, such as a time that was up.
         """
+        self.judged = True
         ours, judges = socket.socketpair()
         self._control = Channel(ours)
         folder = Path(self._folder.name, "judge")

@@ -46,8 +46,7 @@ def attack_garbage(work: Any) -> None:
 def attack_a_frame_without_end(work: Any) -> None:
     """Announces four gigabytes and sends one byte of them."""
     work.everywhere(
-        GRAB
-        + "def NAME(*args):\n    sock.sendall(struct.pack('!IQ??', 20, 2 ** 32, False, False))\n"
+        GRAB + "def NAME(*args):\n    sock.sendall(struct.pack('!IQ??', 20, 2 ** 32, False, False))\n"
         "    sock.sendall(b'x')\n"
         "    threading.Event().wait()"
     )

@@ -3,18 +3,24 @@
 Two courses: lesson 04 as shipped, and a plain one in the manner of nbgrader's example. Of each, the same submissions
 (right, wrong and untouched in turn) are graded by this grader; stock nbgrader gets a sample of them, since it takes
 them one after another at the same pace; the floor is what their cells take by themselves, over the number of cores.
-Everything that a command does is in its time: its start, the imports, the gradebook. No two submissions are the same:
-each has its author's name in every answer, and shows something of its own.
+Everything that a command does is in its time: its start, the imports, the gradebook.
+
+Submissions that answer alike are judged together, so that a class is drawn here in which few are alike: who is right is
+so in one of several styles, exercise for exercise, and who is wrong in one of many ways. ``judged`` is the share of the
+submissions for which a judge was needed.
 
 Writes build/bench.json: for ``lesson`` and ``plain`` the figures that are printed.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
 import platform
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +28,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import quantiles
+from statistics import fmean, quantiles
 from typing import Any
 
 import nbformat
@@ -31,12 +37,13 @@ from nbformat import NotebookNode
 
 from autograder.pool import cores
 from autograder.sandbox import isolation
-from course import demo, release
+from course import demo, paths, release
+from course.mutants import Mutants
 
-LESSON = "04-freezing"
+LESSON, MUTANTS = "04-freezing", "freezing_mutants"
 BUILD = Path("build", "bench")
 SCRIPTS = Path(sys.executable).parent
-UNTOUCHED = 2  # of each three submissions, counted from 0
+RIGHT, WRONG, UNTOUCHED = range(3)
 
 
 @dataclass(frozen=True)
@@ -54,17 +61,30 @@ def make_lesson(folder: Path, submissions: int) -> None:
     release.setup_course(folder, [LESSON])
     source = nbformat.read(folder / "source" / LESSON / f"{LESSON}.ipynb", as_version=4)
     released = nbformat.read(folder / "release" / LESSON / f"{LESSON}.ipynb", as_version=4)
+    sys.path.insert(0, str(paths.source() / LESSON))
+    mutants = importlib.import_module(MUTANTS).mutants
     for number in range(submissions):
         target = folder / "submitted" / f"student-{number:04}" / LESSON
         target.mkdir(parents=True)
-        nbformat.write(_lesson_submission(source, released, number), target / f"{LESSON}.ipynb")
+        answers = _lesson_answers(source, mutants, number)
+        nbformat.write(demo.answered(released, source, answers), target / f"{LESSON}.ipynb")
 
 
-def _lesson_submission(source: NotebookNode, released: NotebookNode, number: int) -> NotebookNode:
-    """All exercises solved, or half of them, or none."""
-    exercises = [c.metadata.nbgrader.grade_id for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")]
-    solved = exercises[: (len(exercises), len(exercises) // 2, 0)[number % 3]]
-    return demo.answered(released, source, dict.fromkeys(solved, demo.SOLVED))
+def _lesson_answers(source: NotebookNode, mutants: Mutants, number: int) -> dict[str, object]:
+    """All exercises right in some style, or each right or wrong as it falls, or none."""
+    kind, draw = number % 3, random.Random(number)
+    answers: dict[str, object] = {}
+    for cell in source.cells if kind != UNTOUCHED else ():
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            (exercise,) = re.findall(r"^def (\w+)", cell.source, re.MULTILINE)[:1]
+            right = [
+                demo.SOLVED,
+                *(one.cell() for one in mutants if one.exercise == exercise and not one.misconception),
+            ]
+            wrong = [one.cell() for one in mutants if one.exercise == exercise and one.misconception]
+            is_right = kind == RIGHT or draw.random() < 0.5
+            answers[cell.metadata.nbgrader.grade_id] = draw.choice(right if is_right else wrong)
+    return answers
 
 
 COURSES = (
@@ -94,16 +114,11 @@ def _measure(course: Course, folder: Path) -> dict[str, Any]:
     shutil.rmtree(folder / "autograded")
     before = _floor(course, folder)
     isolated = isolation.why_not() is None
-    command = ["autograder", "grade", course.assignment, *([] if isolated else ["--isolation=none"])]
     print(f"{course.name}: this grader, {course.submissions} submissions ...", flush=True)
-    ours = _seconds(folder, *command)
-    changed = [student for number, student in enumerate(students) if number % 3 != UNTOUCHED]
-    print(f"{course.name}: this grader, the {len(changed)} with code of a learner's ...", flush=True)
-    untouched = "--CourseDirectory.student_id_exclude=" + ",".join(sorted({*students} - {*changed}))
-    ours_changed = _seconds(folder, *command, "--force", untouched)
-    # around what it is compared with: a machine's speed drifts
-    work, work_changed = ((a + b) / 2 for a, b in zip(before, _floor(course, folder), strict=True))
+    ours = _seconds(folder, "autograder", "grade", course.assignment, *([] if isolated else ["--isolation=none"]))
+    work = (before + _floor(course, folder)) / 2  # around what it is compared with: a machine's speed drifts
     each = ours / course.submissions
+    records = _records(folder, course.assignment)
     return {
         "submissions": course.submissions,
         "cores": cores(),
@@ -113,28 +128,25 @@ def _measure(course: Course, folder: Path) -> dict[str, Any]:
         "times_stock": stock / each,
         "times_floor": each * course.submissions * cores() / work,
         "overhead_ms": 1000 * (each * cores() - work / course.submissions),
-        "changed_times_floor": ours_changed * cores() / work_changed,
-        "changed_overhead_ms": 1000 * (ours_changed * cores() - work_changed) / len(changed),
-        "private_mib": _memory(folder, course.assignment),
+        "private_mib": quantiles((one["private_mib"] or 0.0 for one in records), n=100)[-1],
+        "judged": fmean(one["judged"] for one in records),
         "isolated": isolated,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in ("finetuning-from-zero", "nbgrader", "torch", "ipython")},
     }
 
 
-def _floor(course: Course, folder: Path) -> list[float]:
-    """Seconds of a core that the cells of all submissions take by themselves, and of those that were changed."""
+def _floor(course: Course, folder: Path) -> float:
+    """Seconds of a core that the cells of all submissions take by themselves."""
     print(f"{course.name}: the cells by themselves ...", flush=True)
     program = [sys.executable, str(Path(__file__).with_name("floor.py")), str(folder), course.assignment]
-    return json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
-def _memory(folder: Path, assignment: str) -> float:
-    """MiB of their own that judge and sandbox of one notebook have: the 99th of a hundred."""
-    took = []
-    for path in folder.glob(f"autograded/*/{assignment}/*.ipynb"):
-        took.append(json.loads(path.read_text())["metadata"]["autograder"]["private_mib"] or 0.0)
-    return quantiles(took, n=100)[-1]
+def _records(folder: Path, assignment: str) -> list[dict[str, Any]]:
+    """What the notebooks in autograded/ say of how they were graded."""
+    paths = folder.glob(f"autograded/*/{assignment}/*.ipynb")
+    return [json.loads(path.read_text())["metadata"]["autograder"] for path in paths]
 
 
 def _print(name: str, figures: dict[str, Any]) -> None:
@@ -145,10 +157,7 @@ def _print(name: str, figures: dict[str, Any]) -> None:
     print(f"{name}: {figures['times_stock']:.1f} times the throughput of stock nbgrader")
     print(f"{name}: {figures['times_floor']:.2f} times the floor of {figures['floor_seconds_each']:.3f} s")
     print(f"{name}: {figures['overhead_ms']:.0f} ms of a core over the floor for each submission")
-    print(
-        f"{name}: without the untouched ones {figures['changed_times_floor']:.2f} times their floor, "
-        f"{figures['changed_overhead_ms']:.0f} ms over it"
-    )
+    print(f"{name}: {figures['judged']:.0%} of the notebooks needed a judge")
     print(f"{name}: {figures['private_mib']:.0f} MiB at most of its own has one in a hundred that runs")
 
 
