@@ -13,13 +13,15 @@ The object (``version`` 1) holds, with points as numbers and shares from 0 to 1:
 - ``misconceptions``: ``notebook``, ``grade_id``, ``name`` (None where a test names none), ``message``, ``count``,
   most common first;
 - ``students``, best first: ``id``, ``name``, ``points``, ``penalty``, ``late_seconds``, ``graded_by`` (autograder
-  or nbgrader), ``seconds``, ``private_mib``, ``look`` ({``kind``, ``why``} for each reason that a person should look),
+  or nbgrader), ``seconds``, ``private_mib``, ``judged`` (False where each answer was as those of others before, so
+  that no judge decided anew), ``look`` ({``kind``, ``why``} for each reason that a person should look),
   ``tests`` ({exercise key: {``state``, ``points``, ``message``, ``misconception``, ``tamper_proof``,
   ``hidden_message`` (what a hidden test said, which learners do not get to see)}}), ``hashes`` ({notebook: SHA-256 of
   what was submitted}) and ``basis`` (indices into the next);
 - ``bases``: what scores rest on, once for each that differs: ``notebook``, ``source_sha256``, ``versions``, ``seed``,
   ``limits``, ``isolated``, ``submissions``;
 - ``time`` and ``memory``: ``count``, ``median``, ``p95``, ``max``, ``total``, ``bins``, in seconds and MiB, or None;
+- ``alike``: how many of the submissions no judge decided anew on;
 - ``unproven``: ``points`` and ``submissions`` that rest on tests which ran beside the learner's code.
 
 An exercise key is ``notebook/grade_id``.
@@ -105,6 +107,7 @@ def gather(course: CourseDirectory, assignment: str) -> Record:
         "time": _spread([s["seconds"] for s in students]),
         "memory": _spread([s["private_mib"] for s in students]),
         "unproven": _unproven(students),
+        "alike": sum(not student["judged"] for student in students),
         "notes": list(_notes(course, task, known, submitted, students)),
     }
     for student in students:
@@ -206,6 +209,7 @@ def _student(student: str, found: dict[str, Record | None], booked: Graded | Non
         "graded_by": "autograder" if records else "nbgrader",
         "seconds": _sum(record.get("seconds") for record in records.values()),
         "private_mib": max(_numbers(record.get("private_mib") for record in records.values()), default=None),
+        "judged": not records or any(record.get("judged") is not False for record in records.values()),
         "tests": tests,
         "hashes": {notebook: basis.get("submission_sha256") for notebook, basis in bases.items()},
         "basis": [],

@@ -1,15 +1,15 @@
 """How fast submissions are graded, against stock nbgrader and against the floor, in one run: ``make bench``.
 
-Two courses: lesson 04 as shipped, and a plain one in the manner of nbgrader's example. Of each, the same submissions
+Of two courses: lesson 04 as shipped, and a plain one in the manner of nbgrader's example. Of each, the same submissions
 (right, wrong and untouched in turn) are graded by this grader; stock nbgrader gets a sample of them, since it takes
 them one after another at the same pace; the floor is what their cells take by themselves, over the number of cores.
 Everything that a command does is in its time: its start, the imports, the gradebook.
 
-Submissions that answer alike are judged together, so that a class is drawn here in which few are alike: who is right is
-so in one of several styles, exercise for exercise, and who is wrong in one of many ways. ``judged`` is the share of the
-submissions for which a judge was needed.
+Submissions that answer alike are judged together, whatever their code, as most of a class's are. What a class costs in
+which they are not is measured too (``varied``): there each exercise of lesson 04 is right in one of several styles,
+some of them odd, or wrong in one of many ways. ``judged`` is the share of the notebooks for which a judge was needed.
 
-Writes build/bench.json: for ``lesson`` and ``plain`` the figures that are printed.
+Writes build/bench.json: for ``lesson``, ``varied`` and ``plain`` the figures that are printed.
 """
 
 from __future__ import annotations
@@ -58,37 +58,52 @@ class Course:
 
 
 def make_lesson(folder: Path, submissions: int) -> None:
+    """All exercises solved, or half of them, or none, each with a word of its author's."""
+
+    def answers(exercises: dict[str, str], number: int) -> dict[str, object]:
+        solved = list(exercises)[: (len(exercises), len(exercises) // 2, 0)[number % 3]]
+        return {grade_id: f"# {number}\n{exercises[grade_id]}" for grade_id in solved}
+
+    _make_lesson(folder, submissions, answers)
+
+
+def make_varied(folder: Path, submissions: int) -> None:
+    """All exercises right in some style, or each of them right or wrong as it falls, or none."""
+    sys.path.insert(0, str(paths.source() / LESSON))
+    mutants: Mutants = importlib.import_module(MUTANTS).mutants
+
+    def answers(exercises: dict[str, str], number: int) -> dict[str, object]:
+        kind, draw = number % 3, random.Random(number)
+        drawn: dict[str, object] = {}
+        for grade_id, solution in exercises.items() if kind != UNTOUCHED else ():
+            (name,) = re.findall(r"^def (\w+)", solution, re.MULTILINE)[:1]
+            own = [one for one in mutants if one.exercise == name]
+            right = [solution, *(one.cell() for one in own if one.misconception is None)]
+            wrong = [one.cell() for one in own if one.misconception is not None]
+            drawn[grade_id] = draw.choice(right if kind == RIGHT or draw.random() < 0.5 else wrong)
+        return drawn
+
+    _make_lesson(folder, submissions, answers)
+
+
+def _make_lesson(folder: Path, submissions: int, answers: Callable[[dict[str, str], int], dict[str, object]]) -> None:
     release.setup_course(folder, [LESSON])
     source = nbformat.read(folder / "source" / LESSON / f"{LESSON}.ipynb", as_version=4)
     released = nbformat.read(folder / "release" / LESSON / f"{LESSON}.ipynb", as_version=4)
-    sys.path.insert(0, str(paths.source() / LESSON))
-    mutants = importlib.import_module(MUTANTS).mutants
+    exercises = {c.metadata.nbgrader.grade_id: c.source for c in source.cells if _is_solution(c)}
     for number in range(submissions):
         target = folder / "submitted" / f"student-{number:04}" / LESSON
         target.mkdir(parents=True)
-        answers = _lesson_answers(source, mutants, number)
-        nbformat.write(demo.answered(released, source, answers), target / f"{LESSON}.ipynb")
+        nbformat.write(demo.answered(released, source, answers(exercises, number)), target / f"{LESSON}.ipynb")
 
 
-def _lesson_answers(source: NotebookNode, mutants: Mutants, number: int) -> dict[str, object]:
-    """All exercises right in some style, or each right or wrong as it falls, or none."""
-    kind, draw = number % 3, random.Random(number)
-    answers: dict[str, object] = {}
-    for cell in source.cells if kind != UNTOUCHED else ():
-        if cell.metadata.get("nbgrader", {}).get("solution"):
-            (exercise,) = re.findall(r"^def (\w+)", cell.source, re.MULTILINE)[:1]
-            right = [
-                demo.SOLVED,
-                *(one.cell() for one in mutants if one.exercise == exercise and not one.misconception),
-            ]
-            wrong = [one.cell() for one in mutants if one.exercise == exercise and one.misconception]
-            is_right = kind == RIGHT or draw.random() < 0.5
-            answers[cell.metadata.nbgrader.grade_id] = draw.choice(right if is_right else wrong)
-    return answers
+def _is_solution(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
 COURSES = (
     Course("lesson", LESSON, make_lesson, submissions=120, sample=3),
+    Course("varied", LESSON, make_varied, submissions=120, sample=3),
     Course("plain", plain_course.ASSIGNMENT, plain_course.make, submissions=300, sample=6),
 )
 

@@ -133,13 +133,15 @@ def make(folder: Path, submissions: int) -> None:
         target.mkdir(parents=True)
         for name in ("problem1.ipynb", "problem2.ipynb"):
             released = nbformat.read(folder / "release" / ASSIGNMENT / name, as_version=4)
-            _answer(released, nbformat.read(source / name, as_version=4), number % 3)
+            _answer(released, nbformat.read(source / name, as_version=4), number)
             nbformat.write(released, target / name)
 
 
-def _answer(released: NotebookNode, source: NotebookNode, kind: int) -> None:
+def _answer(released: NotebookNode, source: NotebookNode, number: int) -> None:
+    kind = number % 3
     solved = {c.metadata.nbgrader.grade_id: c.source for c in source.cells if "nbgrader" in c.metadata}
     for cell in released.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id in WRONG and kind < 2:
-            cell.source = solved[grade_id] if kind == 0 else WRONG[grade_id]
+            answer = solved[grade_id] if kind == 0 else WRONG[grade_id]
+            cell.source = f"# {number}\n{answer}"
