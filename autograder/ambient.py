@@ -55,6 +55,24 @@ def _set_python_state(state: Any) -> None:
     random.setstate((random.Random.VERSION, tuple(words.tolist()), gauss))
 
 
+class _Python:
+    """Python's generator: to give its state takes it long, so that its memory is looked at, if that is as expected."""
+
+    def __init__(self) -> None:
+        self._generator: Any = random._inst
+        said = random.getstate()[1]
+        known = struct.pack("=i624I", said[624], *said[:624])
+        place = id(self._generator) + object.__basicsize__
+        is_there = random.Random.__basicsize__ >= object.__basicsize__ + len(known)
+        self._place = place if is_there and ctypes.string_at(place, len(known)) == known else None
+
+    def look(self) -> Any:
+        """Its position and words, and the second of two normal numbers, which waits outside of these."""
+        if self._place is None:
+            return random.getstate()
+        return ctypes.string_at(self._place, 625 * 4), self._generator.gauss_next
+
+
 class _Numpy:
     """numpy's generator of old, where it is a Mersenne twister: numpy takes long to give its state, so that is kept."""
 
@@ -113,9 +131,9 @@ def _set_torch_state(state: Any) -> None:
     torch.set_rng_state(checked_torch_state(torch.from_numpy(state)))
 
 
-_NUMPY = _Numpy()
+_PYTHON, _NUMPY = _Python(), _Numpy()
 GENERATORS = {
-    "random": _Generator(random.getstate, _python_state, _set_python_state, random.random),
+    "random": _Generator(_PYTHON.look, _python_state, _set_python_state, random.random),
     "numpy": _Generator(_NUMPY.look, _NUMPY.state, _NUMPY.restore, np.random.random),
     "torch": _Generator(
         lambda: _torch_state().tobytes(), _torch_state, _set_torch_state, lambda: sys.modules["torch"].rand(())
