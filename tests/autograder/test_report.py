@@ -102,6 +102,12 @@ def test_misconceptions_and_bases_are_counted_once(found: dict[str, Any]) -> Non
     assert found["time"]["count"] == found["memory"]["count"] == 24
 
 
+def test_how_many_were_decided_by_precedent(found: dict[str, Any]) -> None:
+    judged = {s["id"]: s["judged"] for s in found["students"]}
+    assert judged["s0000"] is False and judged["s0002"] is True
+    assert found["alike"] == list(judged.values()).count(False) and 0 < found["alike"] < 24
+
+
 def test_difficulty_and_discrimination_where_they_are_not_defined() -> None:
     nan = np.nan
     assert data.difficulty(np.array([nan]), 2) is None and data.difficulty(np.array([1.0]), 0) is None

@@ -79,6 +79,7 @@ def submit(root: Path, student: str, verdicts: list[Verdict]) -> None:
         "verdicts": [verdict.as_dict() for verdict in verdicts],
         "manual": [["why", 4.0, False]],
         "seconds": round(float(rng.gamma(4, 0.3)) + verdicts[0].points / 9, 3),
+        "judged": sum(map(ord, student)) % 3 == 0,
         "private_mib": round(float(rng.normal(180, 25)) + 9 * verdicts[-1].points, 1),
         "basis": {
             "source_sha256": "ab" * 32,
