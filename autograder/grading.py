@@ -154,6 +154,9 @@ def _with_extra(files: Path, extra: Mapping[str, Path], scratch: Path) -> Iterat
 
 def _report(todo: Plan, told: Iterable[Told], limits: Limits, watch: Watch | None = None) -> Report:
     cells = [step.cell for step in todo.steps]  # which are the plan's own
+    for cell in cells:
+        if cell.cell_type == "code":  # another run may have been given up in the midst
+            cell.outputs, cell.execution_count = [], None
     verdicts: list[Verdict] = []
     in_time = True
     own_cards = set()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 JUDGES = 2  # that must have gone the same way
 QUICK = 0.2  # seconds: tests may look at how long an answer takes, so only answers that take no time are all alike
-MOST_BYTES = 2**28  # of questions and what is told of cells, and
+MOST_BYTES = 2**28  # of questions and what is told of tests, for all notebooks of an assignment
 MOST_TURNS = 200_000  # for one notebook
 
 
@@ -66,9 +66,10 @@ class Turn:
 
 
 class Precedents:
-    """Of one notebook of an assignment. Threads may use it at the same time."""
+    """Of one notebook of an assignment: at most so many bytes are kept. Threads may use it at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self._most = most
         self._first: dict[Any, Turn] = {}
         self._lock = threading.Lock()
         self._bytes = self._turns = 0
@@ -120,7 +121,7 @@ class Precedents:
             return
         frame = exchange.frame if exchange is not None else None
         size += sum(map(len, frame or ()))
-        if self._bytes + size > MOST_BYTES:
+        if self._bytes + size > self._most:
             return
         self._bytes += size
         turn.binds, turn.told = True, tuple(told)

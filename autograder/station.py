@@ -9,7 +9,7 @@ from py_compile import PycInvalidationMode
 from autograder.grading import Report, grade_notebook
 from autograder.layout import Assignment, Submission, copy_files
 from autograder.limits import Limits
-from autograder.precedents import Precedents
+from autograder.precedents import MOST_BYTES, Precedents
 from autograder.sandbox.warm import Warm
 from autograder.verdict import State
 
@@ -40,7 +40,7 @@ class Station:
         self._notebooks = assignment.notebooks
         self._limits, self._isolate, self._hide = limits, isolate, hide
         self._warm = Warm(assignment.modules())
-        self._precedents = {name: Precedents() for name in self._notebooks}
+        self._precedents = {name: Precedents(MOST_BYTES // len(self._notebooks)) for name in self._notebooks}
         try:
             self._files = self._warm.scratch / "files"
             self._files.mkdir()

@@ -246,8 +246,7 @@ def test_nothing_follows_on_an_answer_that_took_long() -> None:
 
 
 def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.precedents.MOST_BYTES", 60)
-    known = Precedents()
+    known = Precedents(60)
     for _ in range(JUDGES + 1):
         known.add("key", _heard("yes", "no"))
     turn = known.first("key")
