@@ -152,7 +152,7 @@ class Pair:
             self._asks.sock.settimeout(seconds)
             self._asks.put(header, [body], len(body))
             while not came or came[-1].aside:
-                while not self._asks.ready(EVERY):
+                while not self._asks.ready(max(min(end - time.monotonic(), EVERY), 0)):
                     self.watch.look()
                     if time.monotonic() > end:
                         raise Unlike("An answer takes longer than that of others.")
