@@ -260,3 +260,15 @@ def modules(text: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")}
     return found
+
+
+# What says how late it is, or ends what takes long.
+_CLOCKS = frozenset({"asyncio", "cProfile", "concurrent", "multiprocessing", "profile", "resource", "sched", "signal"})
+_CLOCKS |= {"threading", "time", "timeit"}
+_TIMING = re.compile(r"\b(?:utc)?now\(|timeout|timeit|perf_counter|^\s*%%?time", re.MULTILINE)
+
+
+@functools.lru_cache(maxsize=4096)
+def times(text: str) -> bool:
+    """Whether a text may look at how long something takes."""
+    return _TIMING.search(text) is not None or any(name.partition(".")[0] in _CLOCKS for name in modules(text))

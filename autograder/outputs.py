@@ -15,6 +15,7 @@ from autograder import sanitise
 
 MAX_OUTPUTS = 200
 MAX_JSON = 32 * 2**20  # characters; to read them takes up to thirty times the memory
+_SLOW = {"text/html": 1, "image/svg+xml": 1, "text/markdown": 8}
 MOST_CELLS = 16  # that may show as much as a cell may: a whole notebook shows no more
 CUT = "\n[... more was shown than is kept]\n"
 
@@ -45,12 +46,24 @@ def read(buffers: Sequence[memoryview]) -> list[Any]:
     return said if type(said) is list else []
 
 
+def effort(outputs: list[Any]) -> int:
+    """How long it may take to make these harmless, in characters of HTML; Markdown that is made for it takes longer."""
+    bundles = [output.get("data") for output in outputs if isinstance(output, dict)]
+    texts = [(bundle.get(mime), slow) for bundle in bundles if isinstance(bundle, dict) for mime, slow in _SLOW.items()]
+    return sum(slow * len(text) for text, slow in texts if isinstance(text, str))
+
+
 class Allowance:
     """What the outputs of a whole notebook may show: ``most`` characters for a cell, and that of MOST_CELLS in all."""
 
     def __init__(self, most: float) -> None:
         self._most = most
         self._left = most * MOST_CELLS
+
+    @property
+    def full(self) -> bool:
+        """Whether the next cell may show as much as any may, whatever was shown before."""
+        return self._left >= self._most
 
     def safe(self, outputs: Any, *, trusted: bool = False) -> list[dict[str, Any]]:
         """What of a cell's outputs may be shown: see :func:`safe`."""

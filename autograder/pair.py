@@ -10,6 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +27,11 @@ from autograder.watch import EVERY, Watch, own_mib
 
 GRACE = 3.0  # seconds between asking a process to stop and ending it
 
-MOST = 2**26  # bytes of an answer that may be as another one was
+MOST = 2**26  # bytes of what is kept of answers, for a judge that may have to go through them
+MOST_SHOWN = 2**23  # bytes of what cells show that is read here: as JSON it takes up to thirty times as much memory
+MOST_EFFORT = 2**16  # of making harmless here what cells show
+FRAME = 2**10  # bytes that a frame takes here, though there is nothing in it
+LAG = 1.0  # seconds by which a whole notebook may be later than others, and half as long as they took
 
 Told = tuple[dict[str, Any] | None, bool]  # what a judge tells of a cell, and whether that came in time
 
@@ -53,6 +58,8 @@ class Pair:
         self._place = place
         self._processes: list[Process] = []
         self._control: Channel | None = None  # to the judge, once there is one
+        self._effort = 0  # that it takes to make harmless what cells showed by then
+        self._kept = self._shown = 0  # bytes of what came before there was one, and of what cells showed then
         asks, answers = socket.socketpair()
         self._asks = Channel(asks)
         try:
@@ -116,6 +123,7 @@ class Pair:
         """Asks what judges would, as long as that is known, and gives the index of the step that it stopped at."""
         untold = start
         allowance = outputs.Allowance(self._limits.output_kib * 1024)
+        pace = _Pace(self._limits)
         shown: dict[int, list[Any]] = {}
         tests = (index for index, step in enumerate(plan.steps) if step.grade_id is not None)
         groups = iter(plan.groups(start))
@@ -128,42 +136,60 @@ class Pair:
             for told in turn.told:
                 test = next(tests)
                 yield from tell(test)
+                if not allowance.full:  # a judge would cut what this test shows
+                    return test
                 allowance.spend(told["outputs"])
                 yield told, True
                 untold = test + 1
+                pace.told()
             if turn.question is None:
                 yield from tell(len(plan.steps))
                 return len(plan.steps)
+            if self._kept > MOST:
+                break
             asked, header, body = turn.question
-            *asides, answer = self._answer(header, body, QUICK + 1.5 * turn.seconds)
+            with pace.keeps_to(turn.seconds) as end:
+                *asides, answer = self._answer(header, body, end)
             said.append((asked, [*asides, answer]))
+            said_shown = self._read(asides)
             if turn.runs:
-                said_shown = [outputs.read(unpacked(aside)[1]) for aside in asides]
-                shown |= dict(zip(next(groups), said_shown, strict=False))
+                *others, last = next(groups)
+                shown |= dict(zip(others, said_shown, strict=False))
+                shown[last] = said_shown[-1] if len(said_shown) > len(others) else []
             turn = turn.then.get(digest(answer.header, answer.body))
         return untold
 
-    def _answer(self, header: bytes, body: bytes, seconds: float) -> list[Packed]:
-        """What the sandbox answers, behind what it shows, in about the time that others took for it."""
-        end = time.monotonic() + seconds
+    def _answer(self, header: bytes, body: bytes, end: float) -> list[Packed]:
+        """What the sandbox answers, behind what it shows, before it is ``end``."""
         came: list[Packed] = []
-        left = MOST
+        self._asks.until = end
         try:
-            self._asks.sock.settimeout(seconds)
+            self._asks.sock.settimeout(max(end - time.monotonic(), 0.001))
             self._asks.put(header, [body], len(body))
             while not came or came[-1].aside:
-                while not self._asks.ready(max(min(end - time.monotonic(), EVERY), 0)):
-                    self.watch.look()
-                    if time.monotonic() > end:
-                        raise Unlike("An answer takes longer than that of others.")
-                self._asks.until = end + STALLED
-                came.append(self._asks.take(left))
-                left -= len(came[-1].header) + came[-1].body.nbytes
-                if left < 0 or time.monotonic() > end + STALLED:
+                self.watch.look()
+                if self._asks.ready(max(min(end - time.monotonic(), EVERY), 0)):
+                    came.append(self._asks.take(MOST))
+                    self._kept += _size(came[-1])
+                if time.monotonic() > end or self._kept > 2 * MOST:
                     raise Unlike("An answer takes more than that of others.")
         except WireError as error:
             raise Unlike("Others answered here.") from error
         return came
+
+    def _read(self, asides: list[Packed]) -> list[list[Any]]:
+        """What cells have shown, by what came beside an answer."""
+        self._shown += sum(map(_size, asides))
+        if self._shown > MOST_SHOWN:
+            raise Unlike("More is shown than is read here.")
+        try:
+            shown = [outputs.read(unpacked(aside)[1]) for aside in asides]
+        except WireError as error:
+            raise Unlike("What is shown cannot be read.") from error
+        self._effort += sum(map(outputs.effort, shown))
+        if self._effort > MOST_EFFORT:  # a judge may be ended when that takes too long
+            raise Unlike("More is shown than can be made harmless in a moment.")
+        return shown
 
     def _by_judge(
         self, plan: Plan, start: int, said: list[tuple[str, list[Packed]]], known: int
@@ -243,6 +269,33 @@ class Pair:
                 return True
             if left <= 0:
                 return False
+
+
+class _Pace:
+    """How long answers that decide like others may take: as long as theirs, or little longer, and never too long."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lag = LAG
+        self._cell = now = time.monotonic()
+        self._end = now + limits.submission_seconds
+
+    def told(self) -> None:
+        """A test is done with: the time of a cell begins anew."""
+        self._cell = time.monotonic()
+
+    @contextmanager
+    def keeps_to(self, seconds: float) -> Iterator[float]:
+        """Gives when an answer must be there that took others so many ``seconds``."""
+        self._lag += seconds / 2
+        began = time.monotonic()
+        late = seconds + min(QUICK + seconds / 2, self._lag)
+        yield min(began + late, self._cell + self._limits.cell_seconds, self._end)
+        self._lag -= max(0.0, time.monotonic() - began - seconds)
+
+
+def _size(frame: Packed) -> int:
+    return FRAME + len(frame.header) + frame.body.nbytes
 
 
 def _exchanges(said: list[list[Any]], buffers: Buffers) -> list[Exchange]:

@@ -31,7 +31,8 @@ class Plan:
     which are never the learner's otherwise; ``watched``: names that a test's assignment changes for the learner's
     code too; ``written``: files that the reference solution writes, by their names; ``swallows``: whether it may end
     an error in a ``with`` statement; ``seeds``: whether it seeds random generators; ``classes``: what each of its
-    classes has; ``unattempted``: test cells whose answer is the stub.
+    classes has; ``unattempted``: test cells whose answer is the stub; ``timed``: whether tests may look at how long the
+    learner's code takes.
     """
 
     steps: list[Step]
@@ -44,6 +45,7 @@ class Plan:
     seeds: bool = False
     classes: dict[str, frozenset[str]] = field(default_factory=dict)
     unattempted: frozenset[str] = field(default_factory=frozenset)
+    timed: bool = False
     manual: tuple[tuple[str, float, bool], ...] = ()  # grade_id, points, unchanged from the release
     delimiters: Delimiters = hidden.DEFAULT  # what marks hidden tests
     untouched: frozenset[str] = frozenset()  # grade_ids of all answers that are as they were released

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 JUDGES = 2  # that must have gone the same way
 QUICK = 0.2  # seconds: tests may look at how long an answer takes, so only answers that take no time are all alike
 MOST_BYTES = 2**28  # of questions and what is told of tests, for all notebooks of an assignment
-MOST_TURNS = 200_000  # for one notebook
+MOST_TURNS = 200_000  # for one notebook, and
+MOST_NEW = 2**12  # that one judge may add, so that no submission takes all the room
 
 
 def digest(header: bytes, body: Any) -> str:
@@ -72,7 +73,7 @@ class Precedents:
         self._most = most
         self._first: dict[Any, Turn] = {}
         self._lock = threading.Lock()
-        self._bytes = self._turns = 0
+        self._bytes = self._turns = self._until = 0
 
     def first(self, key: Any) -> Turn | None:
         """How judges begin with plans that are alike in ``key``."""
@@ -82,6 +83,7 @@ class Precedents:
         """Notes how a judge went, from its first question to its last word."""
         told: list[dict[str, Any]] = []
         with self._lock:
+            self._until = min(MOST_TURNS, self._turns + MOST_NEW)
             where, at = self._first, key
             for one in heard:
                 for exchange in one.exchanges:
@@ -101,7 +103,7 @@ class Precedents:
         found = digest(said.encode(), exchange.question.encode() if exchange else b"")
         turn = where.get(at)
         if turn is None:
-            if self._turns >= MOST_TURNS:
+            if self._turns >= self._until:
                 return None
             self._turns += 1
             turn = where[at] = Turn(found)
@@ -124,7 +126,8 @@ class Precedents:
         if self._bytes + size > self._most:
             return
         self._bytes += size
-        turn.binds, turn.told = True, tuple(told)
+        turn.told = tuple(told)
         if exchange is not None and frame is not None:
             turn.question = exchange.question, bytes(frame[0]), bytes(frame[1])
             turn.runs = json.loads(turn.question[1])["message"]["op"] == "run"
+        turn.binds = True  # last: other threads look at a turn without waiting for this one

@@ -193,6 +193,7 @@ def plan(source: NotebookNode, submitted: NotebookNode) -> Plan:
         seeds=any(n.seeds for n in solved),
         classes=names.solutions(solved),
         unattempted=frozenset(unattempted),
+        timed=any(names.times(step.judge) for step in steps if step.judge),
         manual=tuple(manual),
         delimiters=Delimiters(*source.metadata.get("hidden_tests", ())),
         untouched=frozenset(untouched),

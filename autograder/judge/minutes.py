@@ -11,7 +11,8 @@ from typing import Any
 from autograder.frames import MAX_BUFFERS, Channel, Packed
 from autograder.precedents import Exchange, digest
 
-MOST = 2**26  # bytes of a question that is worth keeping
+MOST = 2**26  # bytes of questions that are worth keeping, all together
+EACH = 2**10  # bytes that an exchange takes besides
 
 
 class Minutes(Channel):
@@ -29,7 +30,8 @@ class Minutes(Channel):
         self._differs = differs
         self._asked: tuple[str, tuple[bytes, memoryview] | None, float] | None = None
         self._exchanges: list[Exchange] = []
-        self.complete = True  # whether each question had its answer
+        self._room = MOST
+        self.complete = True  # whether each question had its answer, and all is taken down
 
     def taken_down(self) -> list[Exchange]:
         """The exchanges since the last call."""
@@ -46,7 +48,11 @@ class Minutes(Channel):
         else:
             body = super().put(header, pieces, total, aside=aside)
             asked = digest(header, body)
-            frame = (header, body) if total <= MOST else None
+            self._room -= EACH + len(header) + total
+            frame = (header, body) if self._room >= 0 else None
+        if self._room < 0:  # whatever is asked: a test may ask for as long and as much as it likes
+            self._exchanges.clear()
+            self.complete = False
         self.complete &= self._asked is None
         self._asked = asked, frame, time.monotonic()
         return body
@@ -70,5 +76,6 @@ class Minutes(Channel):
         else:
             asked, frame, since = self._asked
             self._asked = None
-            self._exchanges.append(Exchange(asked, digest(packed.header, packed.body), came - since, frame))
+            if self.complete:
+                self._exchanges.append(Exchange(asked, digest(packed.header, packed.body), came - since, frame))
         return packed

@@ -103,8 +103,10 @@ def attribute(client: Client, holder: Any, name: str) -> Any:
     imitates = name in OF_DATA and isinstance(kind, RemoteClass) and is_remote(found)  # a method, and not what it holds
     if not known and (name in COMPARISONS or imitates):
         raise TypeError(f"A learner's object does not compare itself ({name}). Look at what it holds.")
-    if name == "co_filename" and found not in client.cells:
-        return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
+    if name == "co_filename":
+        client.alone = False  # what is read there decides too, and who answers so need not have written that
+        if found not in client.cells:
+            return "<not in the notebook>"  # nor in any file here: whoever asks for source would read it
     return _marked(name, found)
 
 

@@ -188,6 +188,8 @@ class _Cells:
         """Tells of a cell that has not been told of, and first of those before it that have shown nothing."""
         while self._next < index:
             self._send([], None)
+        if verdict is not None and not self._allowance.full:
+            self._client.alone = False  # what cells showed before decides what of this one may be shown
         if self._next == index:
             self._send(self._allowance.safe(list(outputs), trusted=trusted), verdict)
 
@@ -224,13 +226,14 @@ def _run_group(
     """
     first = steps[group[0]]
     untold = deque(group)
-    shown: list[Any] = []  # by a cell that is run here too, which is told of when that is done
+    shown: list[Any] | None = None  # by the last cell, which is told of when all is done: so it is known what was said
 
     def tell(outputs: list[Any]) -> None:
-        if first.judge is not None:
-            shown[:] = outputs
-        elif untold:
+        nonlocal shown
+        if len(untold) > 1:
             cells.tell(untold.popleft(), outputs)
+        else:
+            shown = outputs
 
     if not client.lost:
         client.begin()
@@ -239,11 +242,12 @@ def _run_group(
             here_too = first.sandbox == first.judge
             client.run_group(number, sources, names.wanted(), tell, here_too)
         except (Exception, LearnerExit) as error:
-            tell([{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}])
+            client.alone = False  # what is shown of that comes from an answer
+            if shown is None or first.judge is not None:
+                tell([{"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}])
     if first.judge is not None:
         _run_here(shell, client, names, first)
-    for index in untold:
-        cells.tell(index, shown)
+    cells.tell(untold[-1], shown or ())
 
 
 def _tested(job: Job, shell: Shell, client: Client, names: Names, step: Step) -> tuple[list[Any], Verdict, bool]:

