@@ -28,7 +28,7 @@ from autograder.submission import Unreadable, canonical, content_of, plan, read_
 from autograder.verdict import State, Verdict
 from autograder.watch import Watch
 
-MAX_TEXT = 500_000  # characters of learners' Markdown in a notebook that are rendered
+MAX_TEXT = 100_000  # characters of learners' Markdown in a notebook that stay Markdown
 
 
 @dataclass

@@ -62,7 +62,9 @@ _TEX = re.compile(rf"\\+(?=(?:{'|'.join(sorted(_TEX_NAMES))})(?![A-Za-z]))")
 # Markdown without any of these is the same harmless thing in every renderer.
 _FENCE = r"^.*(?:```|~~~)[^\n]*(?:[\"'=]|mermaid)"
 _NOT_PLAIN = re.compile(rf"[<&]|!\[|\][(:](?!\s*(?:https?://|mailto:))|{_FENCE}", re.IGNORECASE | re.MULTILINE)
-MAX_MARKDOWN = 50_000  # characters; rendering what was made to be slow takes the square of its length
+MAX_MARKDOWN = 50_000  # characters that stay as they are, and
+MAX_RENDERED = 10_000  # that are rendered here: what was made to be slow takes the square of its length
+_RUN = re.compile(r"([`\\])\1{99}")  # which takes a renderer longest, and is of no use to anybody
 
 
 def html(text: str, *, card: bool = False) -> str:
@@ -133,10 +135,12 @@ def markdown(source: str, attachments: dict[str, dict[str, str]] | None = None) 
     Plain Markdown stays as it is. What has HTML, pictures or links of other kinds in it becomes the HTML that it would
     be rendered to, made harmless; what cannot be rendered is shown as the text that it is.
     """
-    if len(source) > MAX_MARKDOWN:
+    if len(source) > MAX_MARKDOWN or _RUN.search(source):
         return verbatim(source)
     if not _NOT_PLAIN.search(source) and not _TEX.search(source):
         return source
+    if len(source) > MAX_RENDERED:
+        return verbatim(source)
     try:
         shown = html(_render(source, attachments or {}))
     except Exception:  # a missing attachment, or whatever hostile text does to a renderer

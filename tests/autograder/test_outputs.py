@@ -185,6 +185,12 @@ def test_markdown_links_nowhere_but_to_the_web(text: str) -> None:
     assert "href" not in shown and "<script" not in shown and "1 &lt; 2 <em>em</em>" in shown
 
 
+@pytest.mark.parametrize("text", ["`" * 100, "`" * 10_000, "\\" * 300, "<b>x</b>" * 2000])
+def test_markdown_that_takes_a_renderer_long_is_shown_as_text(text: str) -> None:
+    assert sanitise.markdown(text).startswith("<pre>")
+    assert not sanitise.markdown(text[:90]).startswith("<pre>")
+
+
 def test_markdown_shows_attached_pictures_and_survives_missing_ones() -> None:
     kept = sanitise.attachments(
         {"a.png": {"image/png": PICTURE, "text/html": "x"}, "b": {"image/svg+xml": "x"}, 5: {}, "c": 5}
