@@ -25,7 +25,7 @@ from autograder.plan import Plan, Step
 from autograder.precedents import Precedents
 from autograder.sandbox.warm import Place, Warm
 from autograder.submission import Unreadable, canonical, content_of, plan, read_notebook
-from autograder.verdict import State, Verdict
+from autograder.verdict import CUT_SHORT, State, Verdict
 from autograder.watch import Watch
 
 MAX_TEXT = 100_000  # characters of learners' Markdown in a notebook that stay Markdown
@@ -108,13 +108,23 @@ def grade_notebook(
     except Unreadable as error:
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
-        with _with_extra(files, extra or {}, process.scratch) as (learners, judges):
-            place = Place(learners, isolate, hide)
-            try:
-                alike = not (extra or todo.timed or _have_clocks(files))  # all that answer alike
-                report = _decided(process, todo, place, limits, judges, precedents if alike else None)
-            except Unlike:
-                report = _decided(process, todo, place, limits, judges, None)
+        code = [(step.judge, step.sandbox) for step in todo.steps]
+        if extra or todo.timed or _have_clocks(files):
+            precedents = None  # not all that answer alike are alike
+        if precedents is not None and (same := precedents.same(code)) is not None:
+            told, private_mib = same
+            report = _report(todo, told, limits)
+            report.private_mib, report.judged = private_mib, False
+        else:
+            with _with_extra(files, extra or {}, process.scratch) as (learners, judges):
+                place = Place(learners, isolate, hide)
+                try:
+                    report, told = _decided(process, todo, place, limits, judges, precedents)
+                except Unlike:
+                    report, told = _decided(process, todo, place, limits, judges, None)
+            in_full = all(in_time for _, in_time in told) and not any(v.state in CUT_SHORT for v in report.verdicts)
+            if precedents is not None and in_full:
+                precedents.ran(code, told, report.private_mib)
     _make_harmless(report.notebook, source)
     report.seconds = time.monotonic() - started
     report.basis = _basis(source, content, limits, isolate)
@@ -123,14 +133,21 @@ def grade_notebook(
 
 def _decided(
     process: Warm, todo: Plan, place: Place, limits: Limits, judges: Path, precedents: Precedents | None
-) -> Report:
+) -> tuple[Report, list[Told]]:
     """Runs a notebook, by processes which may have the instructor's opening cells behind them."""
     cells = tuple(step.judge for step in todo.steps[: todo.opening] if step.judge is not None)
     opened = process.opened(cells, place, limits) if cells else None
+    told: list[Told] = []
     with Pair(opened or process, place, limits, judges) as pair:
-        report = _report(todo, pair.run(todo, precedents), limits, pair.watch)
+        report = _report(todo, _kept(pair.run(todo, precedents), told), limits, pair.watch)
         report.private_mib, report.judged = pair.private_mib, pair.judged
-    return report
+    return report, told
+
+
+def _kept(told: Iterator[Told], kept: list[Told]) -> Iterator[Told]:
+    for one in told:
+        kept.append(one)
+        yield one
 
 
 def _have_clocks(files: Path) -> bool:

@@ -1,7 +1,8 @@
 """Submissions that answer alike are decided by what judges did before; whatever else answers is judged anew."""
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from nbformat import NotebookNode
 
 from autograder import pair
 from autograder.grading import Report
+from autograder.limits import Limits
 from autograder.precedents import JUDGES, Exchange, Heard, Precedents
 from autograder.sandbox.warm import Warm
 
@@ -36,6 +38,7 @@ class Judged:
     def __init__(self, source: NotebookNode, graded: Graded, forks: list[str]) -> None:
         self.source, self.known = source, Precedents()
         self._graded, self._forks = graded, forks
+        self.count: Iterator[int] | None = itertools.count()
 
     def submitted(self, answer: str) -> NotebookNode:
         made = copy.deepcopy(self.source)
@@ -44,7 +47,10 @@ class Judged:
         return made
 
     def __call__(self, answer: str | NotebookNode, **options: Any) -> tuple[Report, list[str]]:
-        submitted = self.submitted(answer) if isinstance(answer, str) else answer
+        submitted = self.submitted(answer) if isinstance(answer, str) else copy.deepcopy(answer)
+        if self.count is not None:
+            submitted.cells[1].source += f"\n# {next(self.count)}"  # no two hand in the same
+        self.last = submitted
         self._forks.clear()
         report = self._graded(self.source, submitted, precedents=self.known, **options)
         return report, [kind for kind in self._forks if kind != "opening"]
@@ -128,7 +134,7 @@ def test_what_answers_otherwise_is_judged(judged: Judged, graded: Graded, answer
     judged.until_known(RIGHT)
     report, forked = judged(answer)
     assert "judge" in forked
-    alone = graded(judged.source, judged.submitted(answer))
+    alone = graded(judged.source, judged.last)
     assert report.verdicts == alone.verdicts and shown(report) == shown(alone)
     assert [v.points for v in report.verdicts] == points or "class Two" in answer
 
@@ -136,13 +142,6 @@ def test_what_answers_otherwise_is_judged(judged: Judged, graded: Graded, answer
 def test_wrong_answers_have_precedents_too(judged: Judged) -> None:
     report = judged.until_known("def f(x):\n    return 3 * x")
     assert [v.points for v in report.verdicts] == [0.0, 0.0]
-
-
-def test_one_that_was_not_attempted_is_no_precedent_for_one_that_fails(judged: Judged) -> None:
-    stub = "# YOUR CODE HERE\nraise NotImplementedError()"
-    assert judged.until_known(stub).verdicts[0].state == "not attempted"
-    report, _ = judged("# my own\nraise NotImplementedError()")
-    assert report.verdicts[0].state != "not attempted"
 
 
 def test_one_who_takes_longer_is_judged(judged: Judged) -> None:
@@ -155,8 +154,6 @@ def test_one_who_takes_longer_is_judged(judged: Judged) -> None:
 
 def test_one_who_never_answers_is_stopped_by_a_judge(judged: Judged) -> None:
     judged.until_known(RIGHT)
-    from autograder.limits import Limits
-
     forever = "def f(x):\n    while True:\n        pass"
     report, forked = judged(forever, limits=Limits(cell_seconds=1))
     assert "judge" in forked and [v.state for v in report.verdicts] == ["timeout", "timeout"]
@@ -205,6 +202,51 @@ def test_callbacks_exceptions_and_containers_that_change(judged: Judged) -> None
     wrong = answer.replace("g(x)", "g(x) if x == 1 else g(7)")
     report, forked = judged(wrong)
     assert "judge" in forked and [v.points for v in report.verdicts] == [0.0, 1.0]
+
+
+# -- the same code ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def same(judged: Judged) -> Callable[..., tuple[Report, list[str]]]:
+    """Grades as ``judged`` does, and leaves the code as it is."""
+    judged.count = None
+    return judged
+
+
+def test_the_same_code_is_run_no_third_time(same: Judged, cells: SimpleNamespace) -> None:
+    first, _ = same(RIGHT)
+    assert same(RIGHT)[1] == ["sandbox", "judge"]
+    again, forked = same(RIGHT)
+    assert forked == [] and again.verdicts == first.verdicts and shown(again) == shown(first)
+    again.notebook.cells[0].outputs[0].text = "changed"
+    more = same.submitted(RIGHT)
+    more.cells.insert(2, cells.text("Mine."))
+    with_text, forked = same(more)
+    assert forked != [] and with_text.notebook.cells[2].source == "Mine."
+    assert shown(same(RIGHT)[0]) == shown(first)  # each has its own
+    assert same(LIKE_IT)[1] != []
+
+
+def test_one_that_was_not_attempted_is_no_precedent_for_one_that_fails(same: Judged) -> None:
+    for _ in range(MOST):
+        report, forked = same("# YOUR CODE HERE\nraise NotImplementedError()")
+        assert report.verdicts[0].state == "not attempted"
+    assert forked == []
+    report, _ = same("raise NotImplementedError()")
+    assert report.verdicts[0].state == "error"
+
+
+def test_code_that_comes_out_otherwise_is_run_again(same: Judged) -> None:
+    answer = f"import os\nprint(os.urandom(8))\n{RIGHT}"
+    assert all(same(answer)[1] != [] for _ in range(MOST))
+
+
+def test_what_was_cut_short_is_tried_again(same: Judged) -> None:
+    same.source.cells[2].source = "while f(2) != 5:\n    pass"
+    for _ in range(3):
+        report, forked = same(RIGHT, limits=Limits(cell_seconds=0.5))
+        assert report.verdicts[0].state == "timeout" and "judge" in forked
 
 
 # -- what is kept -------------------------------------------------------------------------------------------------
