@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -17,14 +18,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 import pytest
 
 from autograder.grading import grade_notebook
 from autograder.limits import Limits
-from autograder.sandbox.warm import Warm
+from autograder.precedents import JUDGES, Precedents
+from autograder.sandbox.warm import WORTH_OPENING, Warm
 from autograder.submission import with_checksums
+from autograder.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -1543,34 +1547,56 @@ def plainly() -> Iterator[Callable[..., list[float]]]:
 Row = tuple[str, str, float, float, str]  # right or wrong, the answer, stock's points, the points here, the message
 
 
+class Here:
+    """Grades answers to a case, in a judge and a sandbox."""
+
+    def __init__(self, process: Warm, folder: Path, cells: SimpleNamespace) -> None:
+        self._process, self._cells = process, cells
+        self._path, self._shipped = folder / "work.ipynb", folder / "shipped"
+        self._shipped.mkdir()
+
+    def __call__(self, case: Case, answer: str, precedents: Precedents | None = None) -> list[Verdict]:
+        cells = self._cells
+        first = [cells.locked("setup", case.setup)] if case.setup else []
+        tests = [cells.test(f"test{i}", text) for i, text in enumerate(case.tests)]
+        source = cells.notebook(*first, cells.solution("answer", cells.solved(case.solution)), *tests)
+        nbformat.write(cells.notebook(*first, cells.solution("answer", answer), *tests), self._path)
+        return grade_notebook(
+            with_checksums(source),
+            self._path,
+            files=self._shipped,
+            process=self._process,
+            limits=Limits(cell_seconds=10, submission_seconds=60),
+            isolate=False,
+            precedents=precedents,
+        ).verdicts
+
+
 @pytest.fixture(scope="module")
-def compared(
-    plainly: Callable[..., list[float]], cells: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Case], list[list[Row]]]]:
-    """Grades every answer of a case in both ways: for each of its tests, what came out."""
-    shipped = tmp_path_factory.mktemp("shipped")
+def here(cells: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
     with Warm(["numpy", "pandas", "matplotlib.pyplot", "pytest"]) as process:
+        yield Here(process, tmp_path_factory.mktemp("here"), cells)
 
-        @functools.cache
-        def compare(case: Case) -> list[list[Row]]:
-            first = [cells.locked("setup", case.setup)] if case.setup else []
-            tests = [cells.test(f"test{i}", text) for i, text in enumerate(case.tests)]
-            source = with_checksums(
-                cells.notebook(*first, cells.solution("answer", cells.solved(case.solution)), *tests)
-            )
-            rows: list[list[Row]] = [[] for _ in tests]
-            path = tmp_path_factory.mktemp("submitted") / "work.ipynb"
-            right = [("right", answer) for answer in (case.solution, *case.right)]
-            for kind, answer in [*right, *(("wrong", answer) for answer in case.wrong)]:
-                stock = plainly(case.setup, answer, *case.tests, first_test=2)
-                nbformat.write(cells.notebook(*first, cells.solution("answer", answer), *tests), path)
-                limits = Limits(cell_seconds=10, submission_seconds=60)
-                report = grade_notebook(source, path, files=shipped, process=process, limits=limits, isolate=False)
-                for row, points, verdict in zip(rows, stock, report.verdicts, strict=True):
-                    row.append((kind, answer, points, verdict.points, verdict.message))
-            return rows
 
-        yield compare
+@pytest.fixture(scope="module")
+def compared(plainly: Callable[..., list[float]], here: Here) -> Callable[[Case], list[list[Row]]]:
+    """Grades every answer of a case in both ways: for each of its tests, what came out."""
+
+    @functools.cache
+    def compare(case: Case) -> list[list[Row]]:
+        rows: list[list[Row]] = [[] for _ in case.tests]
+        for kind, answer in _answers(case):
+            stock = plainly(case.setup, answer, *case.tests, first_test=2)
+            for row, points, verdict in zip(rows, stock, here(case, answer), strict=True):
+                row.append((kind, answer, points, verdict.points, verdict.message))
+        return rows
+
+    return compare
+
+
+def _answers(case: Case) -> list[tuple[str, str]]:
+    right = [("right", answer) for answer in (case.solution, *case.right)]
+    return [*right, *(("wrong", answer) for answer in case.wrong)]
 
 
 def _marks(case: Case, number: int) -> list[pytest.MarkDecorator]:
@@ -1595,6 +1621,18 @@ def test_any_test_cell_scores_what_it_scores_in_one_interpreter(
     for kind, answer, stock, here, message in compared(case)[number]:
         where = f"{kind} answer:\n{answer}\ntest:\n{case.tests[number]}"
         assert here == stock, f"{where}\nstock {stock:g}, here {here:g}: {message}"
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_what_judges_decided_before_changes_no_score(case: Case, here: Here, compared: Any) -> None:
+    if case.needs and not importlib.util.find_spec(case.needs):
+        pytest.skip(f"{case.needs} is not installed.")
+    known, count = Precedents(), itertools.count()
+    alone = list(zip(*[[points for *_, points, _ in row] for row in compared(case)], strict=True))
+    for _ in range(JUDGES + WORTH_OPENING):
+        for (_, answer), expected in zip(_answers(case), alone, strict=True):
+            verdicts = here(case, f"{answer}\n# {next(count)}", known)  # no two have the same code
+            assert tuple(v.points for v in verdicts) == expected, answer
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
