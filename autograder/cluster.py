@@ -120,6 +120,7 @@ def _packed_assignment(assignment: Assignment, limits: Limits, isolate: bool, hi
             "limits": asdict(limits),
             "isolate": isolate,
             "hide": [str(path) for path in hide],
+            "precedents": assignment.precedents,
             "version": importlib.metadata.version("finetuning-from-zero"),
         },
         sort_keys=True,
@@ -191,7 +192,7 @@ def _station(task: bytes) -> Station:
             files[name].write_bytes(base64.b64decode(content))
         notebooks = {name: from_dict(notebook) for name, notebook in said["notebooks"].items()}
         hide = (*map(Path, said["hide"]), *(courses_of_packages() if said["isolate"] else ()))
-        assignment = Assignment(said["name"], notebooks, files)
+        assignment = Assignment(said["name"], notebooks, files, precedents=said["precedents"])
         return Station(assignment, limits=Limits(**said["limits"]), isolate=said["isolate"], hide=hide)
 
 

@@ -44,7 +44,8 @@ class Assignment:
     """An assignment as its instructor keeps it: its notebooks by name, and the files that it ships.
 
     ``refused``: notebooks that cannot be graded here, with a sentence that says why; ``left``: those that this
-    grading leaves as they are; ``theirs``: shipped files that a learner's own version replaces.
+    grading leaves as they are; ``theirs``: shipped files that a learner's own version replaces; ``precedents``: whether
+    submissions that answer each question as others did are decided as those were.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Assignment:
     refused: dict[str, str] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
     theirs: frozenset[str] = frozenset()
+    precedents: bool = True
 
     def modules(self) -> list[str]:
         """The modules that its notebooks and its files import: what a warm process imports once for all."""
@@ -152,7 +154,8 @@ def read_assignment(course: CourseDirectory, name: str) -> Assignment:
     shipped = utils.find_all_files(str(folder), [*course.ignore, "*.ipynb"])
     files = {os.path.relpath(path, folder): Path(path) for path in shipped}
     theirs = frozenset(config.get("Autograde", {}).get("exclude_overwriting", {}).get(name, ()))
-    return Assignment(name, notebooks, files, refused, frozenset(paths) - frozenset(notebooks), theirs)
+    left = frozenset(paths) - frozenset(notebooks)
+    return Assignment(name, notebooks, files, refused, left, theirs, settings.precedents)
 
 
 def _read(path: Path) -> NotebookNode:

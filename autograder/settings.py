@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 from typing import Any
 
-from traitlets import Enum, Float, Integer, List, Unicode
+from traitlets import Bool, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from autograder import limits as _limits
@@ -30,6 +30,10 @@ class Autograder(Configurable):
     )
     scheduler = Unicode(
         "", help="address of a Dask scheduler that spreads the work, such as tcp://host:8786; empty: this machine"
+    ).tag(config=True)
+    precedents = Bool(
+        True,
+        help="False: a judge for every submission, also for one that answers each question as others did before",
     ).tag(config=True)
     beside_learner = List(
         Unicode(),

@@ -40,7 +40,8 @@ class Station:
         self._notebooks = assignment.notebooks
         self._limits, self._isolate, self._hide = limits, isolate, hide
         self._warm = Warm(assignment.modules())
-        self._precedents = {name: Precedents(MOST_BYTES // len(self._notebooks)) for name in self._notebooks}
+        known = self._notebooks if assignment.precedents else ()
+        self._precedents = {name: Precedents(MOST_BYTES // len(known)) for name in known}
         try:
             self._files = self._warm.scratch / "files"
             self._files.mkdir()
@@ -82,7 +83,7 @@ class Station:
                     limits=self._limits,
                     isolate=self._isolate,
                     hide=self._hide,
-                    precedents=self._precedents[name],
+                    precedents=self._precedents.get(name),
                 )
             except Exception as error:
                 if self._warm.ended(DYING):

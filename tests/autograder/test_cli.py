@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from autograder import feedback, layout
 from autograder.cli import main
+from autograder.precedents import JUDGES
 from autograder.sandbox import isolation
 from autograder.settings import Autograder
 
@@ -141,6 +142,22 @@ def test_a_folder_whose_name_is_no_text_is_left_out_and_the_others_are_graded(sq
     said = course.grade()
     assert said.returncode == 1 and r"The name of the folder b\xff\xfe is no text" in said.stdout, said
     assert course.scores() == {"ada": 2.0, "cleo": 2.0}
+
+
+def test_every_submission_has_a_judge_where_the_course_wants_that(squares: Callable) -> None:
+    course = squares()
+    for number in range(8):
+        course.submit(f"s{number}", f"# {number}\ndef square(x):\n    return x * x")
+
+    def judged() -> list[bool]:
+        graded = course.root.glob("autograded/*/ps1/problem.ipynb")
+        return [nbformat.read(path, as_version=4).metadata.autograder["judged"] for path in graded]
+
+    assert course.grade("--jobs", "1").returncode == 0
+    scores = course.scores()
+    assert judged().count(True) == JUDGES and set(scores.values()) == {2.0}
+    assert course.grade("--jobs", "1", "--force", "--Autograder.precedents=False").returncode == 0
+    assert all(judged()) and course.scores() == scores
 
 
 @pytest.mark.parametrize(
