@@ -1,4 +1,5 @@
-"""Whether the cost of grading grows in a straight line: 10, 100 and 1,000 submissions of a tiny assignment.
+"""Whether the cost of grading grows in a straight line: 10, 100 and 1,000 submissions of a tiny assignment, no two of
+which have the same code.
 
 Prints seconds a submission, by the clock and of a core, and a straight line through the three; writes them to
 build/scaling.json. Seconds of a core are those of the grader and its warm process: the kernel does not add up
@@ -67,7 +68,7 @@ def _course(size: int) -> None:
     for number in range(size):
         folder = BUILD / "submitted" / f"student-{number:04}" / "ps1"
         folder.mkdir(parents=True)
-        released.cells[0].source = f"def square(x):\n    {ANSWERS[number % len(ANSWERS)]}"
+        released.cells[0].source = f"# {number}\ndef square(x):\n    {ANSWERS[number % len(ANSWERS)]}"
         nbformat.write(released, folder / "squares.ipynb")
 
 
