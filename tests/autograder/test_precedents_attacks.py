@@ -10,7 +10,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from autograder import outputs, precedents, sanitise
+from autograder import names, outputs, precedents, sanitise
 from autograder.frames import Channel
 from autograder.grading import Report
 from autograder.judge import minutes
@@ -46,6 +46,18 @@ def both(judged: Judged, graded: Graded, answer: str | NotebookNode, **options: 
 
 SLOW = "import time\ndef f(x):\n    time.sleep({seconds})\n    return 2 * x"
 TIMED = "import time\nbegan = time.perf_counter()\nf(2)\nassert time.perf_counter() - began < 0.05"
+
+
+CLOCKS = [
+    "from datetime import datetime\nbegan = datetime.today()",
+    "import os\nbegan = os.times()",
+    "import torch.utils.benchmark as b\nb.Timer('f(2)').blocked_autorange()",
+]
+
+
+@pytest.mark.parametrize("test", CLOCKS)
+def test_a_clock_by_any_name_is_one(test: str) -> None:
+    assert names.times(test) and not names.times("times = [os.path]\nassert f(2) == 4")
 
 
 @pytest.mark.parametrize(("first", "then"), [(0.1, 0.0), (0.0, 0.1)])
