@@ -108,7 +108,7 @@ def grade_notebook(
     except Unreadable as error:
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
-        code = [(step.judge, step.sandbox) for step in todo.steps]
+        code = [[(step.judge, step.sandbox) for step in todo.steps], sorted(todo.unattempted)]
         if extra or todo.timed or _have_clocks(files):
             precedents = None  # not all that answer alike are alike
         if precedents is not None and (same := precedents.same(code)) is not None:

@@ -265,7 +265,9 @@ def modules(text: str) -> set[str]:
 # What says how late it is, or ends what takes long.
 _CLOCKS = frozenset({"asyncio", "cProfile", "concurrent", "multiprocessing", "profile", "resource", "sched", "signal"})
 _CLOCKS |= {"threading", "time", "timeit"}
-_TIMING = re.compile(r"\b(?:utc)?now\(|timeout|timeit|perf_counter|^\s*%%?time", re.MULTILINE)
+_TIMING = re.compile(
+    r"\b(?:(?:utc)?now|today|os\.times)\(|timeout|timeit|benchmark|perf_counter|^\s*%%?time", re.MULTILINE
+)
 
 
 @functools.lru_cache(maxsize=4096)

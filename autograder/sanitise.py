@@ -57,10 +57,10 @@ _TEX_NAMES = _words(
     "href url style class cssId data require mmlToken bbox special includegraphics csname unicode texttip mathtip"
     " html htmlClass htmlData htmlId htmlStyle"
 )
-_TEX = re.compile(rf"\\+(?=(?:{'|'.join(sorted(_TEX_NAMES))})(?![A-Za-z]))")
+_TEX = re.compile(rf"(?<!\\)\\+(?=(?:{'|'.join(sorted(_TEX_NAMES))})(?![A-Za-z]))")
 
 # Markdown without any of these is the same harmless thing in every renderer.
-_FENCE = r"^.*(?:```|~~~)[^\n]*(?:[\"'=]|mermaid)"
+_FENCE = r"^(?>.*?(?:```|~~~))[^\n]*(?:[\"'=]|mermaid)"
 _NOT_PLAIN = re.compile(rf"[<&]|!\[|\][(:](?!\s*(?:https?://|mailto:))|{_FENCE}", re.IGNORECASE | re.MULTILINE)
 MAX_MARKDOWN = 50_000  # characters that stay as they are, and
 MAX_RENDERED = 10_000  # that are rendered here: what was made to be slow takes the square of its length

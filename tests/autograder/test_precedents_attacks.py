@@ -1,13 +1,16 @@
 """What a submission may try to be decided by a precedent that is none for it, or to spoil precedents for others."""
 
+import copy
 import socket
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from autograder import precedents
+from autograder import names, outputs, precedents, sanitise
 from autograder.frames import Channel
 from autograder.grading import Report
 from autograder.judge import minutes
@@ -43,6 +46,18 @@ def both(judged: Judged, graded: Graded, answer: str | NotebookNode, **options: 
 
 SLOW = "import time\ndef f(x):\n    time.sleep({seconds})\n    return 2 * x"
 TIMED = "import time\nbegan = time.perf_counter()\nf(2)\nassert time.perf_counter() - began < 0.05"
+
+
+CLOCKS = [
+    "from datetime import datetime\nbegan = datetime.today()",
+    "import os\nbegan = os.times()",
+    "import torch.utils.benchmark as b\nb.Timer('f(2)').blocked_autorange()",
+]
+
+
+@pytest.mark.parametrize("test", CLOCKS)
+def test_a_clock_by_any_name_is_one(test: str) -> None:
+    assert names.times(test) and not names.times("times = [os.path]\nassert f(2) == 4")
 
 
 @pytest.mark.parametrize(("first", "then"), [(0.1, 0.0), (0.0, 0.1)])
@@ -82,6 +97,27 @@ def test_what_takes_long_to_make_harmless_is_left_to_a_judge(judged: Judged, mim
     judged.until_known(RIGHT)
     _, forked = judged(f"{RIGHT}\nfrom IPython.display import display\ndisplay({{{mime!r}: 'x' * {size}}}, raw=True)")
     assert "judge" in forked
+
+
+HELD_UP = {
+    "a formula": lambda: outputs.safe(_display("text/latex", "\\" * 2**16), trusted=False),
+    "html": lambda: outputs.safe(_display("text/html", "\\" * 2**16), trusted=False),
+    "a raw cell": lambda: sanitise.raw("\\" * 2**16),
+    "a text cell of tildes": lambda: sanitise.markdown("~" * sanitise.MAX_MARKDOWN),
+    "a text cell of fences": lambda: sanitise.markdown("```x" * (sanitise.MAX_MARKDOWN // 4)),
+}
+
+
+def _display(mime: str, text: str) -> list[Any]:
+    return [{"output_type": "display_data", "data": {mime: text}}]
+
+
+@pytest.mark.parametrize("harmless", HELD_UP.values(), ids=HELD_UP)
+def test_what_is_made_harmless_in_the_grader_takes_no_square_of_its_length(harmless: Callable[[], Any]) -> None:
+    """Nor does any thread of the grader run meanwhile: a pattern is looked for in one go."""
+    began = time.process_time()
+    harmless()
+    assert time.process_time() - began < 2
 
 
 def test_nobody_holds_up_the_grader(judged: Judged) -> None:
@@ -174,6 +210,17 @@ def test_another_ones_source_is_no_ones_own(judged: Judged, graded: Graded) -> N
     name = code_name(RIGHT)
     lies = f"def f(x):\n    return x + x\nf.__code__ = f.__code__.replace(co_filename={name!r}, co_firstlineno=1)"
     both(judged, graded, lies)
+
+
+def test_an_answer_that_was_deleted_is_no_precedent_for_one_that_was_emptied(judged: Judged, graded: Graded) -> None:
+    judged.count = None
+    emptied = judged.submitted("")
+    deleted = copy.deepcopy(emptied)
+    del deleted.cells[1]
+    for _ in range(JUDGES + 1):
+        _, forked = both(judged, graded, deleted)
+    assert forked == []
+    both(judged, graded, emptied)
 
 
 def test_a_precedent_is_whole_before_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
