@@ -17,7 +17,7 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
-from autograder import feedback, names, sanitise
+from autograder import feedback, sanitise
 from autograder.files import DATA
 from autograder.limits import Limits
 from autograder.pair import Pair, Told, Unlike
@@ -95,7 +95,8 @@ def grade_notebook(
     hide: folders and files that shut-in code must not see, though they lie among the libraries.
     extra: the learner's own files, by their names in the folder. The learner's code gets all of them; the tests get
         those that are plain data, and none that Python could import or a reader could run.
-    precedents: what judges of this notebook have decided before; of what they decide now it hears.
+    precedents: what judges of this notebook have decided before; of what they decide now it hears. None is for an
+        assignment that ships a module which may look at a clock.
 
     Never raises for what a submission holds or does: that becomes verdicts.
     """
@@ -109,7 +110,7 @@ def grade_notebook(
         report = _nothing_earned(source, State.UNREADABLE, str(error))
     else:
         code = [[(step.judge, step.sandbox) for step in todo.steps], sorted(todo.unattempted)]
-        if extra or todo.timed or _have_clocks(files):
+        if extra or todo.timed:
             precedents = None  # not all that answer alike are alike
         if precedents is not None and (same := precedents.same(code)) is not None:
             told, private_mib = same
@@ -148,12 +149,6 @@ def _kept(told: Iterator[Told], kept: list[Told]) -> Iterator[Told]:
     for one in told:
         kept.append(one)
         yield one
-
-
-def _have_clocks(files: Path) -> bool:
-    """Whether a module that the assignment ships may look at how long the learner's code takes."""
-    found = [path for path in files.rglob("*.py") if path.is_file()]
-    return any(names.times(path.read_text(encoding="utf-8", errors="replace")) for path in found)
 
 
 @contextmanager

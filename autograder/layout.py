@@ -59,10 +59,17 @@ class Assignment:
     def modules(self) -> list[str]:
         """The modules that its notebooks and its files import: what a warm process imports once for all."""
         found = {module for notebook in self.notebooks.values() for module in modules_to_warm(notebook)}
+        # shipped modules are imported anew by each, but not what they import
+        return sorted(found.union(*map(names.modules, self._shipped_code())))
+
+    def has_clocks(self) -> bool:
+        """Whether a module that it ships may look at how long the learner's code takes."""
+        return any(map(names.times, self._shipped_code()))
+
+    def _shipped_code(self) -> Iterator[str]:
         for path in self.files.values():
-            if path.suffix == ".py":  # shipped modules are imported anew by each, but not what they import
-                found |= names.modules(path.read_text(encoding="utf-8", errors="replace"))
-        return sorted(found)
+            if path.suffix == ".py":
+                yield path.read_text(encoding="utf-8", errors="replace")
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ class Pair:
         return None if heard is None else [*heard, Heard(exchanges, None)]
 
     def _look(self) -> None:
-        """Notes how much memory both processes have taken."""
+        """Notes how much memory sandbox and judge have taken."""
         both = [own_mib(process.pid, self.watch.came_with) for process in self._processes]
         if None not in both:
             self.private_mib = round(sum(filter(None, both)), 1)

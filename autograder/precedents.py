@@ -95,19 +95,20 @@ class Precedents:
 
     def same(self, code: Any) -> tuple[list[Any], float | None] | None:
         """What is told of each cell of a notebook with this code, and the memory that it takes, if that is known."""
-        run = self._runs.get(_text(code))
+        run = self._runs.get(_digest_of(code))
         return run.kept if run is not None else None
 
     def ran(self, code: Any, told: list[Any], private_mib: float | None) -> None:
         """Notes what was told of a notebook with this code."""
-        said, at = json.dumps(told), _text(code)
+        at, said = _digest_of(code), json.dumps(told)
+        found = digest(said.encode(), b"")
         with self._lock:
             run = self._runs.get(at)
             if run is None:
                 if len(self._runs) < MOST_RUNS:
-                    self._runs[at] = Run(digest(said.encode(), b""), 1)
+                    self._runs[at] = Run(found, 1)
                 return
-            if run.digest != digest(said.encode(), b""):
+            if run.digest != found:
                 run.digest = run.kept = None
                 return
             run.times += 1
@@ -169,5 +170,5 @@ class Precedents:
         turn.binds = True  # last: other threads look at a turn without waiting for this one
 
 
-def _text(code: Any) -> str:
-    return digest(json.dumps(code).encode(), b"")
+def _digest_of(value: Any) -> str:
+    return digest(json.dumps(value).encode(), b"")

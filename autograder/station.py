@@ -40,7 +40,7 @@ class Station:
         self._notebooks = assignment.notebooks
         self._limits, self._isolate, self._hide = limits, isolate, hide
         self._warm = Warm(assignment.modules())
-        known = self._notebooks if assignment.precedents else ()
+        known = self._notebooks if assignment.precedents and not assignment.has_clocks() else ()
         self._precedents = {name: Precedents(MOST_BYTES // len(known)) for name in known}
         try:
             self._files = self._warm.scratch / "files"

@@ -1599,6 +1599,11 @@ def _answers(case: Case) -> list[tuple[str, str]]:
     return [*right, *(("wrong", answer) for answer in case.wrong)]
 
 
+def _skip_without_needs(case: Case) -> None:
+    if case.needs and not importlib.util.find_spec(case.needs):
+        pytest.skip(f"{case.needs} is not installed.")
+
+
 def _marks(case: Case, number: int) -> list[pytest.MarkDecorator]:
     if reason := DIFFER.get(case.name, {}).get(number):
         return [pytest.mark.xfail(strict=True, reason=reason)]
@@ -1616,8 +1621,7 @@ def _marks(case: Case, number: int) -> list[pytest.MarkDecorator]:
 def test_any_test_cell_scores_what_it_scores_in_one_interpreter(
     case: Case, number: int, compared: Callable[[Case], list[list[Row]]]
 ) -> None:
-    if case.needs and not importlib.util.find_spec(case.needs):
-        pytest.skip(f"{case.needs} is not installed.")
+    _skip_without_needs(case)
     for kind, answer, stock, here, message in compared(case)[number]:
         where = f"{kind} answer:\n{answer}\ntest:\n{case.tests[number]}"
         assert here == stock, f"{where}\nstock {stock:g}, here {here:g}: {message}"
@@ -1625,8 +1629,7 @@ def test_any_test_cell_scores_what_it_scores_in_one_interpreter(
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_what_judges_decided_before_changes_no_score(case: Case, here: Here, compared: Any) -> None:
-    if case.needs and not importlib.util.find_spec(case.needs):
-        pytest.skip(f"{case.needs} is not installed.")
+    _skip_without_needs(case)
     known, count = Precedents(), itertools.count()
     alone = list(zip(*[[points for *_, points, _ in row] for row in compared(case)], strict=True))
     for _ in range(JUDGES + WORTH_OPENING):

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from nbformat import NotebookNode
 
 from autograder import pair
 from autograder.grading import Report
+from autograder.layout import Assignment
 from autograder.limits import Limits
 from autograder.precedents import JUDGES, Exchange, Heard, Precedents
 from autograder.sandbox.warm import Warm
@@ -237,6 +239,18 @@ def test_one_that_was_not_attempted_is_no_precedent_for_one_that_fails(same: Jud
     assert report.verdicts[0].state == "error"
 
 
+def test_what_was_written_in_cells_of_text_is_each_learners_own(same: Judged, cells: SimpleNamespace) -> None:
+    written = same.submitted("raise NotImplementedError()")
+    for notebook in (same.source, written):
+        notebook.cells.insert(1, cells.essay("why", "Because.", points=2))
+    for _ in range(JUDGES):
+        same(written)
+    written.cells[1].source = "Since 2 + 2 is 4."
+    report, forked = same(written)
+    assert forked == [] and report.notebook.cells[1].source == "Since 2 + 2 is 4."
+    assert report.manual == [("why", 2.0, False)]
+
+
 def test_code_that_comes_out_otherwise_is_run_again(same: Judged) -> None:
     answer = f"import os\nprint(os.urandom(8))\n{RIGHT}"
     assert all(same(answer)[1] != [] for _ in range(MOST))
@@ -247,6 +261,15 @@ def test_what_was_cut_short_is_tried_again(same: Judged) -> None:
     for _ in range(3):
         report, forked = same(RIGHT, limits=Limits(cell_seconds=0.5))
         assert report.verdicts[0].state == "timeout" and "judge" in forked
+
+
+def test_a_shipped_module_may_have_a_clock(tmp_path: Path) -> None:
+    (tmp_path / "quick.py").write_text("import math")
+    (tmp_path / "timed.py").write_text("import time")
+    (tmp_path / "notes.txt").write_text("import time")
+    files = {path.name: path for path in tmp_path.iterdir()}
+    assert Assignment("ps1", {}, files).has_clocks()
+    assert not Assignment("ps1", {}, {name: path for name, path in files.items() if name != "timed.py"}).has_clocks()
 
 
 # -- what is kept -------------------------------------------------------------------------------------------------

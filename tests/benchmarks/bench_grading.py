@@ -160,8 +160,8 @@ def _floor(course: Course, folder: Path) -> float:
 
 def _records(folder: Path, assignment: str) -> list[dict[str, Any]]:
     """What the notebooks in autograded/ say of how they were graded."""
-    paths = folder.glob(f"autograded/*/{assignment}/*.ipynb")
-    return [json.loads(path.read_text())["metadata"]["autograder"] for path in paths]
+    graded = folder.glob(f"autograded/*/{assignment}/*.ipynb")
+    return [json.loads(path.read_text())["metadata"]["autograder"] for path in graded]
 
 
 def _print(name: str, figures: dict[str, Any]) -> None:
